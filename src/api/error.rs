@@ -1,0 +1,80 @@
+//! Refusals of the HTTP API: a status and a line of plain text, which SDKs show to the developer as it is (spec 5.1).
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use std::borrow::Cow;
+
+/// A request that is refused; nothing of it has been done.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ApiError {
+    status: StatusCode,
+    text: Cow<'static, str>,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, text: text.into() }
+    }
+
+    /// 400: the request is malformed or breaks a rule.
+    pub fn bad_request(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, text)
+    }
+
+    /// 400: a parameter that every such request has (I1).
+    pub fn missing(parameter: &str) -> Self {
+        Self::bad_request(format!("Missing required parameter: {parameter}"))
+    }
+
+    /// 401: the signature, or a part of it.
+    pub fn unauthorized(text: String) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, text)
+    }
+
+    /// 403: the app is switched off.
+    pub fn disabled() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Application disabled")
+    }
+
+    /// 404: no app has the id.
+    pub fn unknown_app(id: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("Unknown app_id: no application has the id {id:.100}"))
+    }
+
+    /// 404: no such route.
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "Not found: see the path, and the path prefix if one is configured")
+    }
+
+    /// 405: a known route with another method.
+    pub fn method_not_allowed() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
+    }
+
+    /// 408: the body did not arrive in time.
+    pub fn slow_body() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "The request's body took too long to arrive")
+    }
+
+    /// 413: the body as a whole.
+    pub fn body_too_large(max: usize) -> Self {
+        let text = format!("The request's body exceeds the allowed maximum ({max} bytes: max_request_bytes)");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, text)
+    }
+
+    /// 413: one event's data. Clients of hosted Pusher know the text.
+    pub fn data_too_large(max: usize) -> Self {
+        let text = format!(
+            "The data content of this event exceeds the allowed maximum ({max} bytes). \
+             See https://pusher.com/docs/channels/server_api/http-api#publishing-events for more info"
+        );
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, text)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        tracing::debug!(status = self.status.as_u16(), "request refused: {}", self.text);
+        (self.status, format!("{}\n", self.text)).into_response()
+    }
+}

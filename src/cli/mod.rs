@@ -1,0 +1,77 @@
+//! The command line: one file for each subcommand.
+//!
+//! Must not know: anything of the wire; it configures, starts and prints.
+
+mod dev;
+mod serve;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// What was asked for cannot be configured (`EX_CONFIG` of sysexits): nothing was started.
+const BAD_CONFIG: u8 = 78;
+
+#[derive(Parser)]
+#[command(name = "fanfare", version, about = "Self-hosted broadcast server that speaks the Pusher Channels protocol")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+}
+
+/// Runs the command line and says how the process is to exit: 0, 1 for a failure at run time, 78 for a mistake in
+/// options or configuration.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match Cli::try_parse_from(args) {
+        Ok(Cli { command: Command::Serve(serve) }) => serve.run(),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                print!("{error}");
+                ExitCode::SUCCESS
+            }
+            _ => refuse(&one_line(&error.to_string())),
+        },
+    }
+}
+
+/// Says in one line why nothing was started.
+fn refuse(message: &str) -> ExitCode {
+    eprintln!("fanfare: {message}");
+    ExitCode::from(BAD_CONFIG)
+}
+
+/// The parser's message without its layout and its usage text.
+fn one_line(message: &str) -> String {
+    let lines = message.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let lines: Vec<_> = lines.filter(|line| !line.is_empty() && !line.starts_with("For more information")).collect();
+    let line = lines.join("; ");
+    let line = line.strip_prefix("error: ").unwrap_or(&line);
+    format!("command line: {line}; see `fanfare serve --help`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_take_one_line() {
+        let error = |args: &[&str]| match Cli::try_parse_from(args) {
+            Ok(_) => panic!("{args:?} is no mistake"),
+            Err(error) => one_line(&error.to_string()),
+        };
+        assert_eq!(
+            error(&["fanfare", "serve", "--prot", "80"]),
+            "command line: unexpected argument '--prot' found; tip: a similar argument exists: '--port'; see `fanfare serve --help`"
+        );
+        assert!(error(&["fanfare", "swerve"]).starts_with("command line: unrecognized subcommand 'swerve'"));
+        assert!(error(&["fanfare", "serve", "--port"]).contains("a value is required for '--port <PORT>'"));
+        assert!(error(&["fanfare", "serve", "--dev", "--config", "x"]).contains("cannot be used with"));
+        assert!(!error(&["fanfare"]).contains('\n'));
+    }
+}

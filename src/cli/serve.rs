@@ -1,0 +1,153 @@
+//! `fanfare serve`.
+
+use super::{dev, refuse};
+use crate::config::{Config, Sources};
+use crate::server::Server;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
+
+/// Serve WebSocket clients and the HTTP API on one port.
+///
+/// Started in a Laravel app's folder it reads that app's .env and takes the place of `php artisan reverb:start`.
+/// Later sources win: built-in defaults, --config, .env, the environment, options.
+#[derive(clap::Args)]
+pub(super) struct Serve {
+    /// Address to listen on [default: REVERB_SERVER_HOST, or 0.0.0.0]
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// Port to listen on [default: REVERB_SERVER_PORT, or 8080]
+    #[arg(long, value_name = "PORT")]
+    port: Option<String>,
+    /// Prefix of every path [default: REVERB_SERVER_PATH, or none]
+    #[arg(long, value_name = "PATH")]
+    path: Option<String>,
+    /// Name that clients use, to be shown; never listened on [default: REVERB_HOST]
+    #[arg(long, value_name = "NAME")]
+    hostname: Option<String>,
+    /// Log every connection, message and broadcast
+    #[arg(long)]
+    debug: bool,
+    /// File to read instead of .env
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    /// Configuration in TOML; see config/fanfare.toml for every key
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Serve one app with known credentials on 127.0.0.1, without any configuration
+    #[arg(long, conflicts_with_all = ["env_file", "config"])]
+    dev: bool,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> ExitCode {
+        let dev = self.dev;
+        let sources = self.sources();
+        let config = match if dev { Config::dev(&sources) } else { Config::load(&sources) } {
+            Ok(config) => config,
+            Err(error) => return refuse(&error.to_string()),
+        };
+        let level = if config.server.debug { LevelFilter::DEBUG } else { LevelFilter::INFO };
+        tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_target(false).init();
+        // Every connection takes a descriptor, and the usual soft limit of 1,024 is none for a server.
+        if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+            tracing::warn!("cannot raise the limit of open files: {error}");
+        }
+        let served = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| format!("cannot start threads: {error}"))
+            .and_then(|runtime| runtime.block_on(serve(config, dev)));
+        match served {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("fanfare: {error}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn sources(self) -> Sources {
+        let debug = self.debug.then(|| "true".to_owned());
+        let flags = [
+            ("server.host", self.host, "--host"),
+            ("server.port", self.port, "--port"),
+            ("server.path", self.path, "--path"),
+            ("server.hostname", self.hostname, "--hostname"),
+            ("server.debug", debug, "--debug"),
+        ];
+        Sources {
+            env_file: self.env_file,
+            config_file: self.config,
+            flags: flags.into_iter().filter_map(|(key, value, flag)| Some((key, value?, flag))).collect(),
+            ..Sources::process()
+        }
+    }
+}
+
+async fn serve(config: Config, dev: bool) -> Result<(), String> {
+    let (path, hostname) = (config.server.path.clone(), config.server.hostname.clone());
+    // Before the port is announced, so that a signal sent on seeing it is not lost.
+    let (mut first, mut second) = (Signals::new()?, Signals::new()?);
+    let server = Server::bind(config).await.map_err(|error| error.to_string())?;
+    let address = server.local_addr().map_err(|error| error.to_string())?;
+    println!("{}", announcement(address, &path, hostname.as_deref()));
+    if dev {
+        println!("{}", dev::instructions(address, &path));
+    }
+    let stop = async {
+        first.recv().await;
+        println!("INFO  Gracefully terminating connections.");
+    };
+    let hurry = async {
+        second.recv().await;
+        second.recv().await;
+    };
+    tokio::select! {
+        () = server.run(stop) => {}
+        () = hurry => tracing::warn!("stopped at once by a second signal"),
+    }
+    Ok(())
+}
+
+/// The line that people and scripts look for in Reverb's output.
+fn announcement(address: SocketAddr, path: &str, hostname: Option<&str>) -> String {
+    let name = hostname.filter(|name| *name != address.ip().to_string()).map(|name| format!(" ({name})"));
+    format!("INFO  Starting server on {address}{path}{}", name.unwrap_or_default())
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, String> {
+        let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+        Ok(Self { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())? })
+    }
+
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_announcement_reads_as_reverbs() {
+        let address = "0.0.0.0:8080".parse().unwrap();
+        assert_eq!(announcement(address, "", None), "INFO  Starting server on 0.0.0.0:8080");
+        assert_eq!(announcement(address, "/ws", Some("a.test")), "INFO  Starting server on 0.0.0.0:8080/ws (a.test)");
+        assert_eq!(announcement(address, "", Some("0.0.0.0")), "INFO  Starting server on 0.0.0.0:8080");
+    }
+}

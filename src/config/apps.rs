@@ -1,0 +1,109 @@
+//! The apps that the merged layers describe, with the limits that hold for each.
+//!
+//! Must not know: files and variables.
+
+use super::error::origin;
+use super::merge::{Layer, merge};
+use super::{Error, reverb};
+use crate::app::{App, ClientEvents, Limits, MessageRate, Origins};
+use crate::protocol::signature::Secret;
+use config::{Config, ConfigError, Value, ValueKind};
+use serde::Deserialize;
+
+/// An app as it is written.
+#[derive(Deserialize)]
+struct Written {
+    id: String,
+    key: String,
+    secret: String,
+    enabled: Option<bool>,
+    #[serde(default)]
+    client_events: ClientEvents,
+    allowed_origins: Option<Vec<String>>,
+}
+
+/// All apps: first that of `REVERB_APP_*` in `given`, then those of the config file.
+pub(super) fn apps(file: &Layer, given: &Layer) -> Result<Vec<App>, Error> {
+    let mut found = Vec::new();
+    let set = reverb::CREDENTIALS.iter().find_map(|(name, _)| given.get(&format!("app.{name}")));
+    if let Some(set) = set {
+        let app = Layer::table(given.get("app"));
+        if let Some((_, variable)) = reverb::CREDENTIALS.iter().find(|(name, _)| app.get(name).is_none()) {
+            let mend = "an app has id, key and secret; set all three or none";
+            return Err(Error::new(&format!("{variable} is not set, unlike {}: {mend}", origin(set))));
+        }
+        found.push(("app".to_owned(), app, reverb::defaults()));
+    }
+    let listed = match file.get("apps").map(|apps| &apps.kind) {
+        Some(ValueKind::Array(list)) => list.as_slice(),
+        _ => &[],
+    };
+    for (at, table) in listed.iter().enumerate() {
+        let app = Layer::table(Some(table));
+        if let Some(name) = ["id", "key", "secret"].into_iter().find(|name| app.get(name).is_none()) {
+            return Err(Error::new(&format!("apps[{at}].{name} is not set ({}): add {name} = \"...\"", origin(table))));
+        }
+        found.push((format!("apps[{at}]"), app, Limits::default()));
+    }
+    distinct(&found)?;
+    let shared = Layer::table(file.get("limits"));
+    found.iter().map(|(place, table, base)| app(place, table, base, &shared)).collect()
+}
+
+/// Refuses two apps with one id or one key: requests name an app by nothing else.
+fn distinct(found: &[(String, Layer, Limits)]) -> Result<(), Error> {
+    let text = |value: &Value| value.clone().into_string().ok();
+    for (at, (place, table, _)) in found.iter().enumerate() {
+        for name in ["id", "key"] {
+            let Some(value) = table.get(name) else { continue };
+            for (other, earlier, _) in &found[..at] {
+                let Some(same) = earlier.get(name).filter(|same| text(same) == text(value)) else { continue };
+                let mend = format!("{other}.{name} ({}) is the same; every app needs its own", origin(same));
+                return Err(Error::setting(&format!("{place}.{name}"), value, &mend));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn app(place: &str, table: &Layer, base: &Limits, shared: &Layer) -> Result<App, Error> {
+    let own = Layer::table(table.get("limits"));
+    let mut limits = limits(base, shared, &own)?;
+    // Reverb caps an event by its request alone: who raises that variable does it to send larger events, and they
+    // must fit into the readers' outboxes, escaped.
+    let raised = place == "app" && own.get("max_request_bytes").is_some();
+    if raised && limits.max_request_bytes > limits.max_event_data_bytes {
+        if shared.get("max_event_data_bytes").is_none() {
+            limits.max_event_data_bytes = limits.max_request_bytes;
+        }
+        if shared.get("outbox_bytes").is_none() {
+            limits.outbox_bytes = limits.outbox_bytes.max(2 * limits.max_event_data_bytes);
+        }
+    }
+    if limits.outbox_bytes < limits.max_event_data_bytes {
+        let (outbox, data) = (limits.outbox_bytes, limits.max_event_data_bytes);
+        let mend = format!("must be at least max_event_data_bytes, {data}, or one event would disconnect its readers");
+        return Err(Error::new(&format!("{place}.limits.outbox_bytes is {outbox}: {mend}")));
+    }
+    let written: Written = merge([table])?.try_deserialize()?;
+    let origins = written.allowed_origins;
+    Ok(App {
+        id: written.id,
+        key: written.key,
+        secret: Secret::new(&written.secret),
+        enabled: written.enabled.unwrap_or(true),
+        client_events: written.client_events,
+        allowed_origins: origins.map_or_else(Origins::default, |list| Origins::new(list.iter().map(String::as_str))),
+        limits,
+    })
+}
+
+/// `base`, then the limits for every app, then the app's own. A rate that is set in part is Reverb's for the rest.
+fn limits(base: &Limits, shared: &Layer, own: &Layer) -> Result<Limits, ConfigError> {
+    let mut base = base.clone();
+    let merged = Layer::try_from(merge([shared, own])?)?;
+    if let Some(ValueKind::Table(_)) = merged.get("message_rate").map(|rate| &rate.kind) {
+        base.message_rate = Some(MessageRate { max_attempts: 60, decay_secs: 60, terminate: false });
+    }
+    Config::builder().add_source(Config::try_from(&base)?).add_source(merged).build()?.try_deserialize()
+}

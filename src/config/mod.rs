@@ -1,0 +1,96 @@
+//! Everything that is configured: built-in defaults, a config file, the Laravel app's `.env`, the process environment
+//! and flags, of which the later wins. Only this module reads files and the environment.
+//!
+//! Must not know: what the rest of the server does with it.
+
+mod apps;
+mod dotenv;
+mod error;
+mod merge;
+mod reverb;
+mod rules;
+mod schema;
+mod server;
+mod sources;
+mod variables;
+
+use crate::app::{App, ClientEvents, Limits, Origins};
+use crate::protocol::signature::Secret;
+pub use error::Error;
+use merge::{Layer, merge};
+use serde::Deserialize;
+pub use server::{Public, Server};
+pub use sources::Sources;
+use variables::Variables;
+
+/// Id of the one app of [`Config::dev`].
+pub const DEV_APP_ID: &str = "app-id";
+/// Key of the one app of [`Config::dev`].
+pub const DEV_APP_KEY: &str = "app-key";
+/// Secret of the one app of [`Config::dev`].
+pub const DEV_APP_SECRET: &str = "app-secret";
+
+/// All that the server is told before it starts.
+#[derive(Debug)]
+pub struct Config {
+    /// Where and how to listen.
+    pub server: Server,
+    /// Where browsers and back ends find the server; for display only.
+    pub public: Public,
+    /// At least one app; no id and no key twice.
+    pub apps: Vec<App>,
+}
+
+/// The sections that are read as they are.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Sections {
+    server: Server,
+    public: Public,
+}
+
+impl Config {
+    /// Reads all sources, and checks all that was read: an error here is the last before anything is bound.
+    pub fn load(sources: &Sources) -> Result<Self, Error> {
+        let variables = Variables::read(sources)?;
+        let file = sources.config_file.as_ref().map(|path| Layer::file(&sources.directory.join(path)));
+        let file = file.transpose()?.unwrap_or_default();
+        file.check(schema::FILE)?;
+        let given = Layer::try_from(merge([&reverb::layer(&variables)?, &sources.flags()])?)?;
+        given.check(schema::GIVEN)?;
+        let Sections { server, public } = merge([&file, &given])?.try_deserialize()?;
+        let apps = apps::apps(&file, &given)?;
+        if apps.is_empty() {
+            let place = variables.path().display();
+            return Err(Error::new(&format!(
+                "no app is configured: set REVERB_APP_ID, REVERB_APP_KEY and REVERB_APP_SECRET in {place} or in the \
+                 environment, or name a config file with [[apps]]; `fanfare serve --dev` needs none"
+            )));
+        }
+        Ok(Self { server: server.normal(), public, apps })
+    }
+
+    /// A server to try things out with: one app with known credentials, on this machine only. Of `sources` only the
+    /// flags count.
+    pub fn dev(sources: &Sources) -> Result<Self, Error> {
+        let given = Layer::try_from(merge([&sources.flags()])?)?;
+        given.check(schema::GIVEN)?;
+        let mut built_in = Layer::default();
+        built_in.set("server.host", "127.0.0.1".into());
+        let Sections { server, .. } = merge([&built_in, &given])?.try_deserialize()?;
+        let app = App {
+            id: DEV_APP_ID.to_owned(),
+            key: DEV_APP_KEY.to_owned(),
+            secret: Secret::new(DEV_APP_SECRET),
+            enabled: true,
+            client_events: ClientEvents::default(),
+            allowed_origins: Origins::default(),
+            limits: Limits::default(),
+        };
+        let public = Public { scheme: "http".to_owned(), host: server.hostname.clone(), port: server.port };
+        Ok(Self { server: server.normal(), public, apps: vec![app] })
+    }
+}
+
+#[cfg(test)]
+mod tests;

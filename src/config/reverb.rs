@@ -1,0 +1,111 @@
+//! The variables of a Laravel app's `.env` that Laravel Reverb reads, as one app and the server's settings.
+//!
+//! Must not know: files, and what the settings mean beyond Reverb's own words for them.
+
+use super::Error;
+use super::merge::Layer;
+use super::schema::{GIVEN, Kind, MOST_MESSAGE_BYTES};
+use super::variables::Variables;
+use crate::app::Limits;
+use As::{Credential, Events, Number, Origins, Rate, Size, Word};
+use config::{Map, Value, ValueKind};
+
+/// How a variable's text is understood.
+#[derive(Clone, Copy)]
+enum As {
+    /// Text or word; empty is unset.
+    Word,
+    /// A whole number or a switch; empty is unset.
+    Number,
+    /// Part of `message_rate`, which counts only where `REVERB_APP_RATE_LIMITING_ENABLED` is true.
+    Rate,
+    /// Opaque text; empty is refused.
+    Credential,
+    /// A size of which Reverb's 0 means "no limit"; here that is the most there can be.
+    Size,
+    /// Reverb's `members` and `all`; any other word is nobody.
+    Events,
+    /// Separated by commas; an empty list is refused.
+    Origins,
+}
+
+/// Variable, setting, reading. A later line wins over an earlier one for the same setting.
+const VARIABLES: &[(&str, &str, As)] = &[
+    ("REVERB_SERVER_HOST", "server.host", Word),
+    ("REVERB_SERVER_PORT", "server.port", Number),
+    ("REVERB_SERVER_PATH", "server.path", Word),
+    ("REVERB_HOST", "server.hostname", Word),
+    ("REVERB_HOST", "public.host", Word),
+    ("REVERB_PORT", "public.port", Number),
+    ("REVERB_SCHEME", "public.scheme", Word),
+    ("REVERB_APP_ID", "app.id", Credential),
+    ("REVERB_APP_KEY", "app.key", Credential),
+    ("REVERB_APP_SECRET", "app.secret", Credential),
+    ("REVERB_MAX_REQUEST_SIZE", "app.limits.max_request_bytes", Number),
+    ("REVERB_APP_PING_INTERVAL", "app.limits.ping_interval_secs", Number),
+    ("REVERB_APP_ACTIVITY_TIMEOUT", "app.limits.activity_timeout_secs", Number),
+    ("REVERB_APP_MAX_CONNECTIONS", "app.limits.max_connections", Number),
+    ("REVERB_APP_MAX_MESSAGE_SIZE", "app.limits.max_message_bytes", Size),
+    ("REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM", "app.client_events", Events),
+    ("REVERB_APP_RATE_LIMIT_MAX_ATTEMPTS", "app.limits.message_rate.max_attempts", Rate),
+    ("REVERB_APP_RATE_LIMIT_DECAY_SECONDS", "app.limits.message_rate.decay_secs", Rate),
+    ("REVERB_APP_RATE_LIMIT_TERMINATE", "app.limits.message_rate.terminate", Rate),
+    ("REVERB_ALLOWED_ORIGINS", "app.allowed_origins", Origins),
+    ("REVERB_APP_ALLOWED_ORIGINS", "app.allowed_origins", Origins),
+];
+
+/// The three that make an app.
+pub(super) const CREDENTIALS: [(&str, &str); 3] =
+    [("id", "REVERB_APP_ID"), ("key", "REVERB_APP_KEY"), ("secret", "REVERB_APP_SECRET")];
+
+/// What an app has that comes from `REVERB_APP_*`, where neither a file nor a variable says otherwise.
+pub(super) fn defaults() -> Limits {
+    Limits {
+        ping_interval_secs: 60,
+        activity_timeout_secs: 30,
+        max_message_bytes: 10_000,
+        max_request_bytes: 10_000,
+        ..Limits::default()
+    }
+}
+
+/// Everything that `variables` say, still unchecked.
+pub(super) fn layer(variables: &Variables<'_>) -> Result<Layer, Error> {
+    if let Some((true, value)) = switch(variables, "REVERB_SCALING_ENABLED", "scaling")? {
+        let mend = "this version serves one node; set it to false or remove it";
+        return Err(Error::setting("scaling", &value, mend));
+    }
+    let mut layer = Layer::default();
+    let rate = switch(variables, "REVERB_APP_RATE_LIMITING_ENABLED", "app.limits.message_rate")?;
+    let limited = matches!(rate, Some((true, _)));
+    if let Some((on, mut value)) = rate {
+        // An empty table, which the defaults fill; or nothing, so that a config file's rate does not count.
+        value.kind = if on { ValueKind::Table(Map::new()) } else { ValueKind::Nil };
+        layer.set("app.limits.message_rate", value);
+    }
+    for &(name, key, reading) in VARIABLES {
+        let Some((text, origin)) = variables.get(name) else { continue };
+        let text = match reading {
+            Word | Number | Size if text.is_empty() => continue,
+            Rate if text.is_empty() || !limited => continue,
+            Size if text == "0" => MOST_MESSAGE_BYTES.to_string(),
+            Events if text != "members" && text != "all" => "none".to_owned(),
+            _ => text,
+        };
+        let kind = GIVEN.of(key).expect("VARIABLES name settings of the schema");
+        layer.set(key, kind.read(&text, &origin));
+    }
+    Ok(layer)
+}
+
+/// A variable that is no setting of ours but decides about some; empty is unset.
+fn switch(variables: &Variables<'_>, name: &str, key: &str) -> Result<Option<(bool, Value)>, Error> {
+    let Some((text, origin)) = variables.get(name).filter(|(text, _)| !text.is_empty()) else { return Ok(None) };
+    let value = Kind::Switch.read(&text, &origin);
+    Kind::Switch.check(key, &value)?;
+    Ok(Some((value.kind == ValueKind::Boolean(true), value)))
+}
+
+#[cfg(test)]
+#[path = "reverb_tests.rs"]
+mod tests;

@@ -1,0 +1,117 @@
+//! What a piece of text must look like to be a host, a path, a credential or an origin.
+//!
+//! Must not know: which setting the text belongs to.
+
+use std::net::IpAddr;
+
+/// Says how to mend a text that does not pass.
+pub(super) type Rule = fn(&str) -> Result<(), &'static str>;
+
+/// An IP address, or a name that could be resolved.
+pub(super) fn host(text: &str) -> Result<(), &'static str> {
+    let bare = bare_host(text);
+    let label = |label: &str| {
+        let inner = label.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_');
+        inner && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    // A last label of digits alone is a mistyped IPv4 address, or a port.
+    let numeric = bare.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
+    let name = bare.len() <= 253 && bare.split('.').all(label) && !numeric;
+    if name || bare.parse::<IpAddr>().is_ok() {
+        return Ok(());
+    }
+    Err("must be a host name or an IP address, without scheme, port or path")
+}
+
+/// `host` without the brackets that people put around IPv6 addresses.
+pub(super) fn bare_host(text: &str) -> &str {
+    text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text)
+}
+
+/// Segments of a URL path. `{`, `*` and `:` mean something to the router, `%` would have to be decoded.
+pub(super) fn path(text: &str) -> Result<(), &'static str> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "/-._~!$&'()+,;=@".contains(c);
+    if text.chars().all(allowed) && !text.split('/').any(|segment| segment == "." || segment == "..") {
+        return Ok(());
+    }
+    Err("must be a URL path such as /ws")
+}
+
+/// `""`, or a path with one slash before each segment and none at the end.
+pub(super) fn normal_path(text: &str) -> String {
+    text.split('/').filter(|segment| !segment.is_empty()).map(|segment| format!("/{segment}")).collect()
+}
+
+/// An app's id, which stands in paths of the HTTP API.
+pub(super) fn id(text: &str) -> Result<(), &'static str> {
+    secret(text)?;
+    if text.contains(['/', '?', '#']) {
+        return Err("must not contain / ? or #, for it stands in URLs");
+    }
+    Ok(())
+}
+
+/// An app's key, which stands in WebSocket paths and before the first colon of every `auth`.
+pub(super) fn key(text: &str) -> Result<(), &'static str> {
+    id(text)?;
+    if text.contains(':') {
+        return Err("must not contain a colon, which separates key and signature");
+    }
+    Ok(())
+}
+
+/// An app's secret: any text, but not one that was cut off or pasted with something around it.
+pub(super) fn secret(text: &str) -> Result<(), &'static str> {
+    if text.is_empty() {
+        return Err("must not be empty");
+    }
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err("must not contain blanks or control characters");
+    }
+    Ok(())
+}
+
+/// A pattern for origins.
+pub(super) fn origin(text: &str) -> Result<(), &'static str> {
+    if text.trim().is_empty() || text.trim().contains(char::is_whitespace) {
+        return Err("must be one host or origin such as app.example, or *");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(rule: Rule, good: &[&str], bad: &[&str]) {
+        for text in good {
+            assert_eq!(rule(text), Ok(()), "{text:?}");
+        }
+        for text in bad {
+            assert!(rule(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn texts() {
+        let good = ["0.0.0.0", "::", "[::1]", "localhost", "ws.app.example", "redis_1", "münchen.de", "3com.com"];
+        let bad = ["", "http://a.b", "a:80", "a/b", "1.2.3", "300.1.1.1", "8080", "a..b", "-a.b", "a b", "[a", "*"];
+        check(host, &good, &bad);
+        check(
+            path,
+            &["", "/", "ws", "/ws/", "/a/b", "a.b-c_d~e"],
+            &["/a b", "/{a}", "/*a", "/:a", "?a", "/../a", "%41"],
+        );
+        check(id, &["123456", "app-id", "a:b", "ünï"], &["", "a b", "a/b", "a?b", "a#b", "a\nb", "\u{7f}"]);
+        check(key, &["aA0_-", &"k".repeat(64)], &["", "a:b", "a/b", " a"]);
+        check(secret, &["a:b/c?#$\"'"], &["", "a b", "a\tb", "a\u{0}b"]);
+        check(origin, &["*", "*.a.test", "https://a.test", " a.test "], &["", " ", "a.test b.test"]);
+    }
+
+    #[test]
+    fn paths_are_normalised() {
+        for (text, expect) in [("", ""), ("/", ""), ("ws", "/ws"), ("/ws/", "/ws"), ("//a//b/", "/a/b")] {
+            assert_eq!(normal_path(text), expect, "{text:?}");
+        }
+    }
+}

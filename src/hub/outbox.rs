@@ -1,0 +1,172 @@
+//! The queue between the hub and one connection.
+
+use crate::protocol::{CloseCode, Frame};
+use parking_lot::Mutex;
+use std::task::{Context, Poll, Waker};
+
+/// Frames waiting for one connection, bounded in bytes. Anyone may push; the connection's task alone takes.
+#[derive(Debug)]
+pub struct Outbox {
+    max_bytes: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    frames: Vec<Frame>,
+    /// Bytes waiting, those of the batch being written included.
+    bytes: usize,
+    /// Bytes of the batch being written.
+    taken: usize,
+    close: Option<CloseCode>,
+    waker: Option<Waker>,
+}
+
+/// What became of a pushed frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Push {
+    /// It waits in the queue.
+    Queued,
+    /// It was one too many: the queue was dropped and the connection will be closed with 4100 (G6).
+    Overflowed,
+    /// The connection is closing already; the frame was dropped.
+    Closing,
+}
+
+impl Outbox {
+    /// An outbox that holds up to `max_bytes` of frames.
+    pub fn new(max_bytes: usize) -> Self {
+        Self { max_bytes, state: Mutex::default() }
+    }
+
+    /// Queues a frame and wakes the connection's task if it waits. Never drops a frame in the middle of the stream:
+    /// a queue that would pass its bound is dropped whole and its connection closed.
+    pub fn push(&self, frame: Frame) -> Push {
+        let mut state = self.state.lock();
+        if state.close.is_some() {
+            return Push::Closing;
+        }
+        let bytes = state.bytes + frame.size();
+        let push = if bytes > self.max_bytes {
+            state.frames = Vec::new();
+            state.close = Some(CloseCode::OverCapacity);
+            Push::Overflowed
+        } else {
+            state.bytes = bytes;
+            state.frames.push(frame);
+            Push::Queued
+        };
+        wake(state);
+        push
+    }
+
+    /// Ends the connection after the frames that wait already. The first reason stays.
+    pub fn close(&self, close: CloseCode) {
+        let mut state = self.state.lock();
+        state.close.get_or_insert(close);
+        wake(state);
+    }
+
+    /// Whether the connection is closing.
+    pub fn is_closed(&self) -> bool {
+        self.state.lock().close.is_some()
+    }
+
+    /// Everything that waits, or the reason to close once nothing does. Calling again says that the batch before has
+    /// been written.
+    pub fn poll_batch(&self, cx: &mut Context<'_>) -> Poll<Result<Vec<Frame>, CloseCode>> {
+        let mut state = self.state.lock();
+        state.bytes -= std::mem::take(&mut state.taken);
+        if !state.frames.is_empty() {
+            state.taken = state.bytes;
+            // The capacity goes with the frames, so that an idle outbox holds none.
+            return Poll::Ready(Ok(std::mem::take(&mut state.frames)));
+        }
+        if let Some(close) = state.close {
+            return Poll::Ready(Err(close));
+        }
+        match &mut state.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+}
+
+/// Wakes after the lock is released, so that the woken task does not run into it.
+fn wake(mut state: parking_lot::MutexGuard<'_, State>) {
+    let waker = state.waker.take();
+    drop(state);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Polls once and counts wakes.
+    struct Reader(Arc<Wakes>);
+
+    impl Reader {
+        fn poll(&self, outbox: &Outbox) -> Poll<Result<usize, CloseCode>> {
+            let waker = self.0.clone().into();
+            outbox.poll_batch(&mut Context::from_waker(&waker)).map_ok(|frames| frames.len())
+        }
+    }
+
+    #[test]
+    fn one_wake_for_many_frames_and_one_batch() {
+        let (outbox, reader) = (Outbox::new(1000), Reader(Arc::default()));
+        assert_eq!(reader.poll(&outbox), Poll::Pending);
+        for _ in 0..3 {
+            assert_eq!(outbox.push(Frame::pong()), Push::Queued);
+        }
+        assert_eq!(reader.0.0.load(Ordering::Relaxed), 1);
+        assert_eq!(reader.poll(&outbox), Poll::Ready(Ok(3)));
+        assert_eq!(reader.poll(&outbox), Poll::Pending);
+    }
+
+    #[test]
+    fn what_is_being_written_still_counts() {
+        let size = Frame::pong().size();
+        let (outbox, reader) = (Outbox::new(2 * size), Reader(Arc::default()));
+        outbox.push(Frame::pong());
+        assert_eq!(reader.poll(&outbox), Poll::Ready(Ok(1)));
+        assert_eq!(outbox.push(Frame::pong()), Push::Queued);
+        assert_eq!(reader.poll(&outbox), Poll::Ready(Ok(1)));
+        assert_eq!(outbox.push(Frame::pong()), Push::Queued);
+        assert_eq!(outbox.push(Frame::pong()), Push::Overflowed);
+        assert_eq!(outbox.push(Frame::pong()), Push::Closing);
+        assert_eq!(reader.poll(&outbox), Poll::Ready(Err(CloseCode::OverCapacity)));
+    }
+
+    #[test]
+    fn closing_lets_waiting_frames_out_first_and_keeps_the_first_reason() {
+        let (outbox, reader) = (Outbox::new(1000), Reader(Arc::default()));
+        outbox.push(Frame::pong());
+        outbox.close(CloseCode::Reconnect);
+        outbox.close(CloseCode::OverCapacity);
+        assert_eq!(outbox.push(Frame::pong()), Push::Closing);
+        assert_eq!(reader.poll(&outbox), Poll::Ready(Ok(1)));
+        assert_eq!(reader.poll(&outbox), Poll::Ready(Err(CloseCode::Reconnect)));
+    }
+
+    #[test]
+    fn an_idle_outbox_is_small() {
+        assert!(size_of::<Outbox>() <= 96);
+    }
+}

@@ -1,0 +1,36 @@
+//! What the server counts about itself.
+//!
+//! Must not know: sockets, channels, or who reads the numbers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`.
+    pub fn add(&self, n: usize) {
+        self.0.fetch_add(n as u64, Ordering::Relaxed);
+    }
+
+    /// The sum so far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counters of one process. Updated once per event, never once per recipient.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// Connections whose handshake was answered with `connection_established`.
+    pub connections_total: Counter,
+    /// Events encoded for a channel: one for each event and channel, whatever the number of subscribers.
+    pub encodings_total: Counter,
+    /// Frames handed to connections by events.
+    pub deliveries_total: Counter,
+    /// Connections closed because more bytes waited for them than the app allows.
+    pub closed_over_bytes_total: Counter,
+    /// Connections given up because one write took longer than the app allows.
+    pub closed_over_deadline_total: Counter,
+}

@@ -1,0 +1,191 @@
+//! Every frame the server sends, finished: WebSocket header and JSON in one shared buffer.
+
+use super::channel::ChannelName;
+use super::close::CloseCode;
+use super::ids::{SocketId, UserId};
+use super::presence::Member;
+use super::refusal::{Refusal, Rejection};
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+const TEXT: u8 = 0x81;
+const CLOSE: u8 = 0x88;
+const PING: u8 = 0x89;
+/// The longest header: opcode, length marker and 64 bits of length (RFC 6455 section 5.2).
+const HEADER: usize = 10;
+
+/// A finished, unmasked server frame. Cloning shares the bytes, which is all that fan-out does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame(Bytes);
+
+#[derive(Serialize)]
+struct Message<'a, D: Serialize> {
+    event: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<&'a str>,
+    data: D,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<&'a str>,
+}
+
+impl Frame {
+    /// The first frame of every accepted connection (1.3).
+    pub fn connection_established(socket: SocketId, activity_timeout_secs: u32) -> Self {
+        let data = format!(r#"{{"socket_id":"{socket}","activity_timeout":{activity_timeout_secs}}}"#);
+        text("pusher:connection_established", None, data)
+    }
+
+    /// The answer to `pusher:ping` (P1).
+    pub fn pong() -> Self {
+        text("pusher:pong", None, "{}")
+    }
+
+    /// A refusal, or the announcement of a close to clients of protocol 4 and 5 (1.6). The only frame whose `data`
+    /// is an object.
+    pub fn error(code: Option<u16>, message: &str) -> Self {
+        #[derive(Serialize)]
+        struct Data<'a> {
+            code: Option<u16>,
+            message: &'a str,
+        }
+        text("pusher:error", None, Data { code, message })
+    }
+
+    /// The `pusher:error` that says what was refused.
+    pub fn rejection(rejection: &Rejection) -> Self {
+        Self::error(rejection.code, &rejection.message)
+    }
+
+    /// A refused subscription, in the shape that Echo's `error` callback reads (2.5). `channel` is what the client
+    /// asked for and need not be a valid name.
+    pub fn subscription_error(channel: &str, refusal: &Refusal) -> Self {
+        let Refusal { kind, status, message } = refusal;
+        let data = json!({ "type": kind, "error": message, "status": status });
+        text("pusher:subscription_error", Some(channel), data.to_string())
+    }
+
+    /// The confirmation of a subscription to a channel without members (S1).
+    pub fn subscribed(channel: &ChannelName) -> Self {
+        text("pusher_internal:subscription_succeeded", Some(channel.as_str()), "{}")
+    }
+
+    /// The confirmation of a presence subscription: everyone who is there, the newcomer included (M6).
+    pub fn roster<'a>(channel: &ChannelName, members: impl ExactSizeIterator<Item = &'a Member> + Clone) -> Self {
+        #[derive(Serialize)]
+        struct Data<I: Serialize, H: Serialize> {
+            presence: Presence<I, H>,
+        }
+        #[derive(Serialize)]
+        struct Presence<I: Serialize, H: Serialize> {
+            count: usize,
+            ids: I,
+            hash: H,
+        }
+        let presence = Presence {
+            count: members.len(),
+            ids: Sequence(members.clone().map(|member| member.id.as_str())),
+            hash: Map(members.map(|member| (member.id.as_str(), &*member.info))),
+        };
+        let data = serde_json::to_string(&Data { presence }).expect("a roster always serialises");
+        text("pusher_internal:subscription_succeeded", Some(channel.as_str()), data)
+    }
+
+    /// Tells the others of a member's first connection (M7).
+    pub fn member_added(channel: &ChannelName, member: &Member) -> Self {
+        #[derive(Serialize)]
+        struct Data<'a> {
+            user_id: &'a str,
+            user_info: &'a RawValue,
+        }
+        let data = Data { user_id: member.id.as_str(), user_info: &member.info };
+        let data = serde_json::to_string(&data).expect("a member always serialises");
+        text("pusher_internal:member_added", Some(channel.as_str()), data)
+    }
+
+    /// Tells the others that a member's last connection left (M8).
+    pub fn member_removed(channel: &ChannelName, id: &UserId) -> Self {
+        text("pusher_internal:member_removed", Some(channel.as_str()), json!({ "user_id": id.as_str() }).to_string())
+    }
+
+    /// A channel event (2.10), or a client event with its sender on presence channels (L7). `data` is a JSON string
+    /// and is copied as it stands.
+    pub fn event(channel: &ChannelName, name: &str, data: &RawValue, user_id: Option<&UserId>) -> Self {
+        let user_id = user_id.map(UserId::as_str);
+        encode(&Message { event: name, channel: Some(channel.as_str()), data, user_id })
+    }
+
+    /// A close frame with code and reason (RFC 6455 section 5.5.1).
+    pub fn close(close: CloseCode) -> Self {
+        let payload = [&close.code().to_be_bytes()[..], close.reason().as_bytes()].concat();
+        finish(CLOSE, [&[0; HEADER][..], &payload].concat())
+    }
+
+    /// A ping without payload (RFC 6455 section 5.5.2).
+    pub fn ping() -> Self {
+        finish(PING, vec![0; HEADER])
+    }
+
+    /// The bytes that go to the socket, header included.
+    pub fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The frame's size on the socket in bytes.
+    pub fn size(&self) -> usize {
+        self.0.len()
+    }
+}
+
+fn text(event: &str, channel: Option<&str>, data: impl Serialize) -> Frame {
+    encode(&Message { event, channel, data, user_id: None })
+}
+
+fn encode(message: &impl Serialize) -> Frame {
+    let mut buffer = Vec::with_capacity(256);
+    buffer.resize(HEADER, 0);
+    serde_json::to_writer(&mut buffer, message).expect("a frame's strings always serialise");
+    finish(TEXT, buffer)
+}
+
+/// Puts the header in front of the payload, which starts at `HEADER`, and drops what the header does not need.
+fn finish(opcode: u8, mut buffer: Vec<u8>) -> Frame {
+    let len = buffer.len() - HEADER;
+    let start = match (u8::try_from(len), u16::try_from(len)) {
+        (Ok(short @ ..126), _) => {
+            buffer[HEADER - 1] = short;
+            HEADER - 2
+        }
+        (_, Ok(medium)) => {
+            buffer[HEADER - 3] = 126;
+            buffer[HEADER - 2..HEADER].copy_from_slice(&medium.to_be_bytes());
+            HEADER - 4
+        }
+        _ => {
+            buffer[HEADER - 9] = 127;
+            buffer[HEADER - 8..HEADER].copy_from_slice(&(len as u64).to_be_bytes());
+            HEADER - 10
+        }
+    };
+    buffer[start] = opcode;
+    Frame(Bytes::from(buffer).slice(start..))
+}
+
+struct Sequence<I>(I);
+struct Map<I>(I);
+
+impl<T: Serialize, I: Iterator<Item = T> + Clone> Serialize for Sequence<I> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.clone())
+    }
+}
+
+impl<K: Serialize, V: Serialize, I: Iterator<Item = (K, V)> + Clone> Serialize for Map<I> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! The listener: builds the parts, serves WebSockets and the HTTP API on one port, and stops in order.
+
+use crate::api::{self, Api, ApiError};
+use crate::app::Apps;
+use crate::config::{self, Config};
+use crate::node::Node;
+use crate::protocol::CloseCode;
+use crate::transport::ws::{self, Upgrades};
+use axum::Router;
+use axum::extract::Request;
+use axum::response::IntoResponse;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The largest request head; more than any SDK sends.
+const HEAD_BYTES: usize = 32 * 1024;
+/// From the stop signal to the exit.
+const STOP_WITHIN: Duration = Duration::from_secs(9);
+/// The part of it over which connections are closed, so that clients do not all come back at once (E4).
+const CLOSE_OVER: Duration = Duration::from_secs(2);
+/// Connections closed together.
+const CLOSE_SLICE: usize = 500;
+
+/// A server that has its port but does not accept yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    node: Arc<Node>,
+    http: Http,
+}
+
+/// Why a server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    /// The address cannot be had.
+    #[error("cannot listen on {host}:{port}: {error}; {hint}")]
+    Bind {
+        /// The configured host.
+        host: String,
+        /// The configured port.
+        port: u16,
+        /// What the system said.
+        error: io::Error,
+        /// How to mend it.
+        hint: &'static str,
+    },
+}
+
+#[derive(Clone, Debug)]
+struct Http {
+    router: Router,
+    header_timeout: Duration,
+    /// Every connection's task; closed when the server stops.
+    tasks: TaskTracker,
+    /// Tells connections that speak HTTP to end after the request in hand.
+    stop: CancellationToken,
+}
+
+impl Server {
+    /// Takes the configured port.
+    pub async fn bind(config: Config) -> Result<Self, Fatal> {
+        let config::Server { host, port, path, header_timeout_secs, body_timeout_secs, .. } = config.server;
+        let listener = TcpListener::bind((&*host, port)).await.map_err(|error| {
+            let hint = match error.kind() {
+                io::ErrorKind::AddrInUse => "another process listens there: stop it or choose another port",
+                io::ErrorKind::PermissionDenied => "ports below 1024 need privileges: choose another port",
+                io::ErrorKind::AddrNotAvailable => "the host must be an address of this machine, such as 0.0.0.0",
+                _ => "check the host and the port",
+            };
+            Fatal::Bind { host, port, error, hint }
+        })?;
+        let node = Arc::new(Node::new(Apps::new(config.apps)));
+        let tasks = TaskTracker::new();
+        let upgrades = Upgrades { node: node.clone(), tasks: tasks.clone() };
+        let body_timeout = Duration::from_secs(body_timeout_secs.into());
+        let api = Api { node: node.clone(), prefix: path.as_str().into(), body_timeout };
+        let header_timeout = Duration::from_secs(header_timeout_secs.into());
+        let router = router(upgrades, api, &path);
+        let http = Http { router, header_timeout, tasks, stop: CancellationToken::new() };
+        Ok(Self { listener, node, http })
+    }
+
+    /// The address listened on, with the port that was found where 0 was asked for.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// What serves the connections.
+    pub fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// Serves until `stop` resolves, then closes every connection with 4200 and returns within 10 s.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        tokio::select! {
+            () = stop => {}
+            () = accept(&self.listener, &self.http) => {}
+        }
+        let Self { listener, node, http } = self;
+        drop(listener);
+        drain(&node, &http).await;
+    }
+}
+
+/// Both routers, at the root and below the prefix.
+fn router(upgrades: Upgrades, api: Api, prefix: &str) -> Router {
+    let routes = ws::router(upgrades.clone()).merge(api::router(api));
+    let stray =
+        move |request: Request| async move { upgrades.stray(request, || ApiError::not_found().into_response()) };
+    match prefix {
+        "" => routes,
+        prefix => Router::new().nest(prefix, routes.clone()).merge(routes),
+    }
+    .fallback(stray)
+}
+
+async fn accept(listener: &TcpListener, http: &Http) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                http.tasks.spawn(http.clone().serve(stream));
+            }
+            Err(error) => {
+                // Out of file descriptors or memory: the connections that exist go on, and some of them end.
+                tracing::error!("cannot accept a connection: {error}");
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+impl Http {
+    /// Serves HTTP on one connection until it ends or becomes a WebSocket, which goes on in a task of its own.
+    async fn serve(self, stream: TcpStream) {
+        // The server writes whole batches, so waiting to fill packets would only delay them.
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.header_timeout)
+            .max_buf_size(HEAD_BYTES)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.router))
+            .with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        let ended = tokio::select! {
+            ended = &mut connection => ended,
+            () = self.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!("HTTP connection ended: {error}");
+        }
+    }
+}
+
+/// Closes everything in an orderly way, within `STOP_WITHIN`.
+async fn drain(node: &Node, http: &Http) {
+    let deadline = Instant::now() + STOP_WITHIN;
+    // From here on no handshake is accepted, so the list of connections is final once those under way are in it.
+    http.tasks.close();
+    http.stop.cancel();
+    close_all(node).await;
+    let late = async {
+        // A handshake that was under way when the list was taken.
+        while timeout(Duration::from_millis(50), http.tasks.wait()).await.is_err() {
+            close_all(node).await;
+        }
+    };
+    tokio::select! {
+        () = late => {}
+        () = sleep_until(deadline) => tracing::warn!(connections = http.tasks.len(), "stopped with connections open"),
+    }
+}
+
+async fn close_all(node: &Node) {
+    let outboxes: Vec<_> = node.hubs().flat_map(|hub| hub.outboxes()).filter(|outbox| !outbox.is_closed()).collect();
+    let slices = outboxes.chunks(CLOSE_SLICE);
+    let pause = CLOSE_OVER / u32::try_from(slices.len().max(1)).unwrap_or(u32::MAX);
+    for (n, slice) in slices.enumerate() {
+        if n > 0 {
+            sleep(pause).await;
+        }
+        for outbox in slice {
+            outbox.close(CloseCode::Reconnect);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! One connection's side of the protocol: what it says, what it is subscribed to, and when it has been silent too long.
+//!
+//! Everything it answers goes into its outbox. Must not know: sockets, HTTP, or which transport carries it.
+
+mod limits;
+#[cfg(test)]
+mod tests;
+
+use crate::app::{App, ClientEvents};
+use crate::hub::{Outbox, Subscription};
+use crate::node::{Connection, Event, Node};
+use crate::protocol::command::{ClientEvent, Subscribe};
+use crate::protocol::{ChannelKind, ChannelName, CloseCode, Command, Frame, Refusal, Rejection, json};
+use limits::Window;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Silence after which a client too old to be probed is let go (P5).
+const OLD_CLIENT_SILENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The state of one accepted connection, owned by its task. Dropping it leaves every channel.
+#[derive(Debug)]
+pub struct Session {
+    // Before `connection`, so that its subscriptions end while its id is still taken.
+    subscriptions: Vec<Subscription>,
+    connection: Connection,
+    node: Arc<Node>,
+    version: u8,
+    last_seen: Instant,
+    probed: bool,
+    client_events: Window,
+    messages: Window,
+}
+
+/// What a session wants when its timer runs out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tick {
+    /// Nothing until then.
+    Wait(Instant),
+    /// A ping now, and nothing more until then.
+    Probe(Instant),
+    /// The end.
+    Close(CloseCode),
+}
+
+impl Session {
+    /// Starts the session of an admitted connection that speaks protocol `version` (1.2).
+    pub fn new(node: Arc<Node>, connection: Connection, version: u8) -> Self {
+        Self {
+            subscriptions: Vec::new(),
+            connection,
+            node,
+            version,
+            last_seen: Instant::now(),
+            probed: false,
+            client_events: Window::default(),
+            messages: Window::default(),
+        }
+    }
+
+    /// The app the connection belongs to.
+    pub fn app(&self) -> &Arc<App> {
+        self.connection.hub().app()
+    }
+
+    /// Where the connection's frames wait.
+    pub fn outbox(&self) -> &Arc<Outbox> {
+        self.connection.outbox()
+    }
+
+    /// Takes note that something came in, whatever it was (P3).
+    pub fn alive(&mut self, now: Instant) {
+        self.last_seen = now;
+        self.probed = false;
+    }
+
+    /// Handles one text message. An error ends the connection; everything else is answered and survived.
+    pub fn receive(&mut self, message: &str, now: Instant) -> Result<(), CloseCode> {
+        if let Some(rate) = &self.app().clone().limits.message_rate
+            && !self.messages.admit(now, rate.max_attempts, Duration::from_secs(rate.decay_secs.into()))
+        {
+            self.reject(&Rejection::rate("Rate limit exceeded"));
+            return if rate.terminate { Err(CloseCode::RateLimited) } else { Ok(()) };
+        }
+        let answer = match Command::parse(message) {
+            Ok(Command::Ping) => {
+                self.send(Frame::pong());
+                Ok(())
+            }
+            Ok(Command::Pong) => Ok(()),
+            Ok(Command::Subscribe(asked)) => self.subscribe(&asked),
+            Ok(Command::Unsubscribe(channel)) => self.unsubscribe(&channel),
+            Ok(Command::ClientEvent(event)) => self.client_event(&event, now),
+            Err(rejection) => Err(rejection),
+        };
+        if let Err(rejection) = answer {
+            self.reject(&rejection);
+        }
+        Ok(())
+    }
+
+    /// Refuses a message that is not text (G4).
+    pub fn receive_binary(&self) {
+        self.reject(&Rejection::new("Binary messages are not supported: send JSON as text"));
+    }
+
+    /// Says what is due at `now` (P4, P5).
+    pub fn tick(&mut self, now: Instant) -> Tick {
+        let limits = &self.app().limits;
+        let (probe, give_up) = match self.version {
+            ..=4 => (limits.ping_interval(), OLD_CLIENT_SILENCE),
+            _ => (limits.ping_interval(), limits.ping_interval() + limits.pong_timeout()),
+        };
+        let silence = now.duration_since(self.last_seen);
+        if silence >= give_up {
+            return Tick::Close(if self.version <= 4 { CloseCode::Inactive } else { CloseCode::PongTimeout });
+        }
+        if silence < probe {
+            return Tick::Wait(self.last_seen + probe);
+        }
+        let next = self.last_seen + give_up;
+        if std::mem::replace(&mut self.probed, true) { Tick::Wait(next) } else { Tick::Probe(next) }
+    }
+
+    /// Takes note that a write to the connection took too long, and that it is given up.
+    pub fn gave_up(&self) {
+        self.connection.gave_up();
+    }
+
+    /// The error that clients of protocol 4 and 5 read before they are closed; later ones read the close code (1.2).
+    pub fn farewell(&self, close: CloseCode) -> Option<Frame> {
+        farewell(self.version, close)
+    }
+
+    fn subscribe(&mut self, asked: &Subscribe<'_>) -> Result<(), Rejection> {
+        if self.position(&asked.channel).is_some() {
+            return Err(Rejection::new(format!("Existing subscription to channel {}", asked.channel)));
+        }
+        let max = self.app().limits.max_channels_per_connection;
+        let subscription = if self.subscriptions.len() < max {
+            self.node.subscribe(&self.connection, asked)
+        } else {
+            Err(Refusal::too_many_channels(max))
+        };
+        match subscription {
+            Ok(subscription) => {
+                self.subscriptions.push(subscription);
+                Ok(())
+            }
+            Err(refusal) => {
+                self.send(Frame::subscription_error(&asked.channel, &refusal));
+                Err(Rejection::new(refusal.message))
+            }
+        }
+    }
+
+    fn unsubscribe(&mut self, channel: &str) -> Result<(), Rejection> {
+        let Some(at) = self.position(channel) else {
+            let message = format!("No current subscription to channel {channel:.200}, or subscription in progress");
+            return Err(Rejection::new(message));
+        };
+        self.subscriptions.swap_remove(at);
+        Ok(())
+    }
+
+    /// Relays a client event, rebuilt from what was verified and never from what the frame claims (section 3).
+    fn client_event(&mut self, event: &ClientEvent<'_>, now: Instant) -> Result<(), Rejection> {
+        let app = self.app().clone();
+        let limits = &app.limits;
+        if app.client_events == ClientEvents::None {
+            return Err(Rejection::new(
+                "To send client events, you must enable this feature in the Settings page of your dashboard.",
+            ));
+        }
+        if !self.client_events.admit(now, limits.client_events_per_second, Duration::from_secs(1)) {
+            return Err(Rejection::rate("Client event rejected due to rate limit"));
+        }
+        if event.name.chars().count() > limits.max_event_name_chars {
+            let message =
+                format!("Client event rejected - its name may have at most {} characters", limits.max_event_name_chars);
+            return Err(Rejection::new(message));
+        }
+        if json::is_longer_than(&event.data, limits.max_event_data_bytes) {
+            let message =
+                format!("Client event rejected - its data may have at most {} bytes", limits.max_event_data_bytes);
+            return Err(Rejection::new(message));
+        }
+        if app.client_events == ClientEvents::Guarded && !ChannelKind::of(&event.channel).is_guarded() {
+            return Err(Rejection::new("Client event rejected - only supported on private and presence channels"));
+        }
+        let subscription = self.position(&event.channel).map(|at| &self.subscriptions[at]);
+        let named;
+        let channel = match subscription {
+            Some(subscription) => subscription.channel(),
+            None if app.client_events == ClientEvents::All => {
+                named = ChannelName::parse(&event.channel, limits.max_channel_name_chars)
+                    .map_err(|invalid| Rejection::new(format!("Client event rejected - {invalid}")))?;
+                &named
+            }
+            None => {
+                let message = format!("Client event rejected - not subscribed to channel {:.200}", event.channel);
+                return Err(Rejection::new(message));
+            }
+        };
+        let user_id = subscription.and_then(Subscription::member);
+        let except = Some(self.connection.socket());
+        self.node.publish(&app, Event { channel, name: &event.name, data: &event.data, except, user_id });
+        Ok(())
+    }
+
+    fn position(&self, channel: &str) -> Option<usize> {
+        self.subscriptions.iter().position(|subscription| subscription.channel().as_str() == channel)
+    }
+
+    fn reject(&self, rejection: &Rejection) {
+        tracing::debug!(
+            app.id = self.app().id,
+            socket.id = %self.connection.socket(),
+            code = rejection.code,
+            "refused: {}",
+            rejection.message
+        );
+        self.send(Frame::rejection(rejection));
+    }
+
+    /// Queues an answer. One that is one too many closes the connection, as an event would.
+    fn send(&self, frame: Frame) {
+        self.connection.send(frame);
+    }
+}
+
+/// See [`Session::farewell`]; also for connections that never became a session.
+pub fn farewell(version: u8, close: CloseCode) -> Option<Frame> {
+    (version < 6 && close.code() >= 4000).then(|| Frame::error(Some(close.code()), close.reason()))
+}

@@ -1,0 +1,5 @@
+//! What carries sessions.
+//!
+//! Must not know: what messages mean, or anything of channels.
+
+pub mod ws;

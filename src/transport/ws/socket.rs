@@ -1,0 +1,181 @@
+//! One connection's task: a loop over three inputs (the socket, the outbox, a timer) and an orderly end.
+//!
+//! Frames come out of the outbox finished, so they are written to the socket beside tungstenite, many at once. That
+//! interleaves correctly because tungstenite's own output, pongs and the echo of a close, is flushed whole right where
+//! it arises.
+
+use super::write::{self, Stuck};
+use crate::protocol::{CloseCode, Frame};
+use crate::session::{Session, Tick};
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
+
+/// Small, because it is there for as long as the connection; most messages fit.
+const READ_BUFFER: usize = 1024;
+/// How long a client may take to read why it is closed.
+const CLOSE_WRITE: Duration = Duration::from_secs(5);
+/// How long, and for how many bytes, the server listens after its close frame, so that unread input does not reset
+/// the connection before the client has read it.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 1024 * 1024;
+
+type Socket = WebSocketStream<TcpStream>;
+
+/// How a connection ends.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// This server closes it.
+    Close(CloseCode),
+    /// The client has closed it, or is gone.
+    Gone,
+}
+
+/// Serves a connection until it ends.
+pub(super) async fn run(stream: TcpStream, read_ahead: Bytes, mut session: Session) {
+    // The read-ahead keeps the HTTP server's whole buffer alive, so it is only kept if there is something in it.
+    let max = session.app().limits.max_message_bytes;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_message_size(Some(max))
+        .max_frame_size(Some(max));
+    let mut socket = Box::new(if read_ahead.is_empty() {
+        drop(read_ahead);
+        WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await
+    } else {
+        WebSocketStream::from_partially_read(stream, read_ahead.into(), Role::Server, Some(config)).await
+    });
+    let end = drive(&mut socket, &mut session).await;
+    tracing::debug!(app.id = session.app().id, ?end, "connection ended");
+    if let End::Close(close) = end {
+        let farewell = session.farewell(close);
+        // The place in every channel is given up before the client is waited for.
+        drop(session);
+        Box::pin(hang_up(socket.into_inner(), farewell, Frame::close(close))).await;
+    }
+}
+
+async fn drive(socket: &mut Socket, session: &mut Session) -> End {
+    let write_timeout = session.app().limits.write_timeout();
+    let outbox = session.outbox().clone();
+    let mut timer = pin!(sleep_until(Instant::now() + session.app().limits.ping_interval()));
+    loop {
+        tokio::select! {
+            batch = poll_fn(|cx| outbox.poll_batch(cx)) => match batch {
+                Ok(frames) => match write::all(socket.get_mut(), &frames, write_timeout).await {
+                    Ok(()) => {}
+                    Err(Stuck::Gone) => return End::Gone,
+                    Err(Stuck::Late) => return late(session),
+                },
+                Err(close) => return End::Close(close),
+            },
+            inbound = socket.next() => match receive(inbound, session) {
+                Ok(false) => {}
+                // Nothing else goes out before tungstenite's pong has gone out whole.
+                Ok(true) => match timeout(write_timeout, socket.flush()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return End::Gone,
+                    Err(_) => return late(session),
+                },
+                Err(End::Gone) => {
+                    // The echo of the client's close frame (E3).
+                    let _ = timeout(LINGER, socket.flush()).await;
+                    return End::Gone;
+                }
+                Err(end) => return end,
+            },
+            () = &mut timer => {
+                let next = match session.tick(Instant::now()) {
+                    Tick::Wait(until) => until,
+                    Tick::Probe(until) => {
+                        outbox.push(Frame::ping());
+                        until
+                    }
+                    Tick::Close(close) => return End::Close(close),
+                };
+                timer.as_mut().reset(next);
+            }
+        }
+    }
+}
+
+/// Hands what came in to the session. `true` if tungstenite has an answer of its own to write.
+fn receive(inbound: Option<Result<Message, Error>>, session: &mut Session) -> Result<bool, End> {
+    let message = match inbound {
+        Some(Ok(message)) => message,
+        Some(Err(error)) => return Err(fault(&error)),
+        None => return Err(End::Gone),
+    };
+    let now = Instant::now();
+    session.alive(now);
+    match message {
+        Message::Text(text) => session.receive(&text, now).map(|()| false).map_err(End::Close),
+        Message::Binary(_) => {
+            session.receive_binary();
+            Ok(false)
+        }
+        Message::Ping(_) => Ok(true),
+        Message::Pong(_) | Message::Frame(_) => Ok(false),
+        Message::Close(_) => Err(End::Gone),
+    }
+}
+
+/// What a broken stream calls for (RFC 6455 section 7.4.1).
+fn fault(error: &Error) -> End {
+    match error {
+        Error::Capacity(_) => End::Close(CloseCode::TooBig),
+        Error::Utf8(_) => End::Close(CloseCode::InvalidText),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => End::Gone,
+        Error::Protocol(_) => End::Close(CloseCode::ProtocolError),
+        _ => End::Gone,
+    }
+}
+
+/// A frame is stuck half-way, so not even a close frame can follow it.
+fn late(session: &Session) -> End {
+    session.gave_up();
+    End::Gone
+}
+
+/// Writes the last frames, then waits for the client to hang up, so that it reads them before the connection goes.
+pub(super) async fn hang_up(mut stream: TcpStream, farewell: Option<Frame>, close: Frame) {
+    let frames: Vec<Frame> = farewell.into_iter().chain([close]).collect();
+    if write::all(&mut stream, &frames, CLOSE_WRITE).await.is_err() || stream.shutdown().await.is_err() {
+        return;
+    }
+    let rest = async {
+        let mut sink = [0; 1024];
+        let mut left = LINGER_BYTES;
+        while let Ok(read @ 1..) = stream.read(&mut sink).await
+            && left > 0
+        {
+            left = left.saturating_sub(read);
+        }
+    };
+    let _ = timeout(LINGER, rest).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_have_their_close_codes() {
+        use tokio_tungstenite::tungstenite::error::CapacityError;
+        let too_long = CapacityError::MessageTooLong { size: 2, max_size: 1 };
+        assert_eq!(fault(&Error::Capacity(too_long)), End::Close(CloseCode::TooBig));
+        assert_eq!(fault(&Error::Utf8(String::new())), End::Close(CloseCode::InvalidText));
+        assert_eq!(fault(&Error::Protocol(ProtocolError::InvalidOpcode(3))), End::Close(CloseCode::ProtocolError));
+        assert_eq!(fault(&Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)), End::Gone);
+        assert_eq!(fault(&Error::ConnectionClosed), End::Gone);
+    }
+}

@@ -1,0 +1,77 @@
+//! Finished frames onto a socket, many in one system call, each within a deadline.
+
+use crate::protocol::Frame;
+use std::io::{self, ErrorKind, IoSlice};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Frames in one system call.
+const SLICES: usize = 32;
+
+/// Why frames could not be written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Stuck {
+    /// The connection is broken.
+    Gone,
+    /// A frame did not get out in time.
+    Late,
+}
+
+/// Writes all `frames`, giving each `deadline` to get out. The clock is only looked at when the socket is full.
+pub(super) async fn all(stream: &mut TcpStream, frames: &[Frame], deadline: Duration) -> Result<(), Stuck> {
+    let (mut done, mut offset) = (0, 0);
+    while done < frames.len() {
+        match some(stream, &frames[done..], offset) {
+            Ok(0) => return Err(Stuck::Gone),
+            Ok(written) => (done, offset) = advance(frames, done, offset + written),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                // TCP reports a full socket as writable only once a good part of it is free, so each wait that ends
+                // in time lets at least one frame of ordinary size out.
+                timeout(deadline, stream.writable()).await.map_err(|_| Stuck::Late)?.map_err(|_| Stuck::Gone)?;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return Err(Stuck::Gone),
+        }
+    }
+    Ok(())
+}
+
+/// One system call, kept out of the future so that its slices take no room in it.
+fn some(stream: &TcpStream, frames: &[Frame], offset: usize) -> io::Result<usize> {
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    let count = frames.len().min(SLICES);
+    for (slice, frame) in slices.iter_mut().zip(frames) {
+        *slice = IoSlice::new(frame.bytes());
+    }
+    slices[0].advance(offset);
+    stream.try_write_vectored(&slices[..count])
+}
+
+/// The frame and the offset in it that come after `written` bytes from the start of frame `done`.
+fn advance(frames: &[Frame], mut done: usize, mut written: usize) -> (usize, usize) {
+    while let Some(frame) = frames.get(done)
+        && written >= frame.size()
+    {
+        written -= frame.size();
+        done += 1;
+    }
+    (done, written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advancing_lands_between_and_inside_frames() {
+        let frames = [Frame::ping(), Frame::pong(), Frame::ping()];
+        let pong = frames[1].size();
+        for (written, expect) in
+            [(0, (0, 0)), (1, (0, 1)), (2, (1, 0)), (3, (1, 1)), (2 + pong, (2, 0)), (4 + pong, (3, 0))]
+        {
+            assert_eq!(advance(&frames, 0, written), expect, "{written}");
+        }
+        assert_eq!(advance(&frames, 1, pong + 1), (2, 1));
+    }
+}
