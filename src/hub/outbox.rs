@@ -72,24 +72,32 @@ impl Outbox {
         self.state.lock().close.is_some()
     }
 
-    /// Everything that waits, or the reason to close once nothing does. Calling again says that the batch before has
+    /// Ready once frames wait or the connection is to be closed. Waiting again says that the batch taken before has
     /// been written.
-    pub fn poll_batch(&self, cx: &mut Context<'_>) -> Poll<Result<Vec<Frame>, CloseCode>> {
+    pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
         state.bytes -= std::mem::take(&mut state.taken);
-        if !state.frames.is_empty() {
-            state.taken = state.bytes;
-            // The capacity goes with the frames, so that an idle outbox holds none.
-            return Poll::Ready(Ok(std::mem::take(&mut state.frames)));
-        }
-        if let Some(close) = state.close {
-            return Poll::Ready(Err(close));
+        if !state.frames.is_empty() || state.close.is_some() {
+            return Poll::Ready(());
         }
         match &mut state.waker {
             Some(waker) => waker.clone_from(cx.waker()),
             none => *none = Some(cx.waker().clone()),
         }
         Poll::Pending
+    }
+
+    /// Every frame that waits, or the reason to close once none does.
+    pub fn take(&self) -> Result<Vec<Frame>, CloseCode> {
+        let mut state = self.state.lock();
+        match state.close {
+            Some(close) if state.frames.is_empty() => Err(close),
+            _ => {
+                state.taken = state.bytes;
+                // The capacity goes with the frames, so that an idle outbox holds none.
+                Ok(std::mem::take(&mut state.frames))
+            }
+        }
     }
 }
 
@@ -124,7 +132,8 @@ mod tests {
     impl Reader {
         fn poll(&self, outbox: &Outbox) -> Poll<Result<usize, CloseCode>> {
             let waker = self.0.clone().into();
-            outbox.poll_batch(&mut Context::from_waker(&waker)).map_ok(|frames| frames.len())
+            let ready = outbox.poll_ready(&mut Context::from_waker(&waker));
+            ready.map(|()| outbox.take().map(|frames| frames.len()))
         }
     }
 
