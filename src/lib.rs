@@ -1,4 +1,65 @@
-//! Fanfare.
+//! Fanfare: a broadcast server that speaks the Pusher Channels protocol.
+//!
+//! Clients (pusher-js, Laravel Echo) hold WebSockets; back ends post events to an HTTP API on the same port; every
+//! subscriber of the event's channel gets it. The tenets, in order: correct on the wire; never silently lossy; small;
+//! fast; configurable.
+//!
+//! # The modules, lowest first
+//!
+//! | layer | module | holds |
+//! |---|---|---|
+//! | 0 | [`protocol`] | the wire: ids, channel names, commands in, frames out, close codes, signatures. Pure. |
+//! | 1 | [`app`] | tenants and their limits |
+//! | 1 | [`config`] | files, `.env`, the environment and flags, read into one checked [`config::Config`] |
+//! | 1 | [`metrics`] | counters |
+//! | 2 | [`hub`] | one app's connections, channels and members on this node. Synchronous. |
+//! | 3 | [`node`] | the use cases: connect, subscribe, publish, count |
+//! | 4 | [`session`] | one connection's side of the protocol, whatever carries it |
+//! | 5 | [`transport`] | WebSockets: upgrade, one task for each connection, batched writes |
+//! | 5 | [`api`] | the HTTP API for back ends |
+//! | 6 | [`server`] | builds the parts, listens, stops in order |
+//! | 7 | [`cli`] | the command line |
+//!
+//! Imports point downward only, and foreign crates stay where they belong: `tests/it/layering.rs` holds the table.
+//! Information travels upward as return values.
+//!
+//! # How things flow
+//!
+//! **Connect.** `transport::ws` answers every well-formed handshake with 101, so that a refusal can be told by close
+//! code. The connection's task then asks `node.connect`: app, origin, quota. The hub gives it an id and an
+//! [`hub::Outbox`] in which `connection_established` already waits, and a [`session::Session`] takes over.
+//!
+//! **Subscribe.** The session parses the command, `node.subscribe` checks name, signature and member, and the channel
+//! takes the connection in under its one lock: confirmation with roster, `member_added` to the others, place in the
+//! list. So nothing published comes before the confirmation, and no member is both missing from the roster and not
+//! announced. The returned [`hub::Subscription`] is the place; dropping it gives it up.
+//!
+//! **Publish.** `api` judges the signature from the request's head, then reads the body, then checks all of it, then
+//! publishes. Each channel's [`protocol::Frame`] is encoded once, WebSocket header included, and every outbox gets a
+//! reference to it. Each connection's task lets other ready tasks run, takes all that waits, and writes it with one
+//! vectored system call.
+//!
+//! **Fall behind.** An outbox that would pass its bound in bytes drops everything and closes its connection with 4100;
+//! a socket that takes nothing for the write deadline is given up. Single events are never dropped.
+//!
+//! **Stop.** The listener closes, outboxes are closed with 4200 a slice at a time, tasks write what waits and their
+//! close frame, and the process ends when the last is gone or after 9 s.
+//!
+//! # State and locks
+//!
+//! A connection's state is plain fields of its session, owned by its task. Shared state is the hub's: map shard, then
+//! channel, then outbox is the order in which its locks are taken, and none is ever held across an await.
+//!
+//! # Choices
+//!
+//! * `.env` is parsed here, not by a crate, because it must be read as the Laravel app itself reads it: the crates
+//!   expand an unbraced `$NAME` and keep a `#` inside a value, and a secret read differently is a wrong secret.
+//! * `getrandom` for socket ids (otherwise: system calls of our own), `indexmap` for subscriber lists (otherwise: a
+//!   vector and a map kept in step), `humantime` for times in messages (otherwise: a calendar), `rlimit` for open
+//!   files (otherwise: unsafe code), `percent-encoding` and `form_urlencoded` for signed queries (otherwise: two
+//!   decoders), `hyper` under `axum` for timeouts on request heads and for taking the socket back after an upgrade.
+
+#![warn(clippy::unwrap_used)]
 
 pub mod api;
 pub mod app;

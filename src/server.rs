@@ -27,6 +27,8 @@ const HEAD_BYTES: usize = 32 * 1024;
 const STOP_WITHIN: Duration = Duration::from_secs(9);
 /// The part of it over which connections are closed, so that clients do not all come back at once (E4).
 const CLOSE_OVER: Duration = Duration::from_secs(2);
+/// How long a request that is under way at the stop signal may take.
+const LAST_REQUEST: Duration = Duration::from_secs(5);
 /// Connections closed together.
 const CLOSE_SLICE: usize = 500;
 
@@ -156,7 +158,7 @@ impl Http {
             ended = &mut connection => ended,
             () = self.stop.cancelled() => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                timeout(LAST_REQUEST, connection).await.unwrap_or(Ok(()))
             }
         };
         if let Err(error) = ended {

@@ -16,16 +16,16 @@ use tracing_subscriber::filter::LevelFilter;
 /// Later sources win: built-in defaults, --config, .env, the environment, options.
 #[derive(clap::Args)]
 pub(super) struct Serve {
-    /// Address to listen on [default: REVERB_SERVER_HOST, or 0.0.0.0]
+    /// Address to listen on [default: `REVERB_SERVER_HOST`, or 0.0.0.0]
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
-    /// Port to listen on [default: REVERB_SERVER_PORT, or 8080]
+    /// Port to listen on [default: `REVERB_SERVER_PORT`, or 8080]
     #[arg(long, value_name = "PORT")]
     port: Option<String>,
-    /// Prefix of every path [default: REVERB_SERVER_PATH, or none]
+    /// Prefix of every path [default: `REVERB_SERVER_PATH`, or none]
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
-    /// Name that clients use, to be shown; never listened on [default: REVERB_HOST]
+    /// Name that clients use, to be shown; never listened on [default: `REVERB_HOST`]
     #[arg(long, value_name = "NAME")]
     hostname: Option<String>,
     /// Log every connection, message and broadcast

@@ -85,8 +85,8 @@ impl<'a> Command<'a> {
                 Ok(Self::ClientEvent(ClientEvent { name: event, channel, data }))
             }
             name => Err(Rejection::new(format!(
-                "Unknown event {:.100}: clients may send pusher:subscribe, pusher:unsubscribe, pusher:ping, pusher:pong and client-*",
-                name
+                "Unknown event {name:.100}: clients may send pusher:subscribe, pusher:unsubscribe, pusher:ping, \
+                 pusher:pong and client-*"
             ))),
         }
     }

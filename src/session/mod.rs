@@ -145,6 +145,10 @@ impl Session {
         };
         match subscription {
             Ok(subscription) => {
+                // Most connections have few channels, so the list does not start with room for four.
+                if self.subscriptions.is_empty() {
+                    self.subscriptions.reserve_exact(1);
+                }
                 self.subscriptions.push(subscription);
                 Ok(())
             }

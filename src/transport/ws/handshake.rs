@@ -24,12 +24,14 @@ impl Handshake {
     }
 
     /// Reads the handshake, or says what is wrong with it.
-    pub(super) fn read(method: &Method, headers: &HeaderMap, query: Option<&str>) -> Result<Self, Response> {
+    pub(super) fn read(method: &Method, headers: &HeaderMap, query: Option<&str>) -> Result<Self, Box<Response>> {
         if !Self::is_asked(headers) {
             let text = "This address is for WebSocket clients: send an Upgrade to websocket\n";
-            return Err((StatusCode::UPGRADE_REQUIRED, [(header::UPGRADE, "websocket")], text).into_response());
+            return Err(Box::new(
+                (StatusCode::UPGRADE_REQUIRED, [(header::UPGRADE, "websocket")], text).into_response(),
+            ));
         }
-        let bad = |text: &'static str| (StatusCode::BAD_REQUEST, text).into_response();
+        let bad = |text: &'static str| Box::new((StatusCode::BAD_REQUEST, text).into_response());
         if method != Method::GET {
             return Err(bad("A WebSocket handshake must be a GET\n"));
         }
@@ -41,7 +43,7 @@ impl Handshake {
         if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
             let text = "Only WebSocket version 13 is supported\n";
             let version = [(header::SEC_WEBSOCKET_VERSION, "13")];
-            return Err((StatusCode::UPGRADE_REQUIRED, version, text).into_response());
+            return Err(Box::new((StatusCode::UPGRADE_REQUIRED, version, text).into_response()));
         }
         let key = headers.get(header::SEC_WEBSOCKET_KEY).ok_or_else(|| bad("Sec-WebSocket-Key is missing\n"))?;
         Ok(Self {

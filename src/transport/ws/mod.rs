@@ -53,7 +53,7 @@ impl Upgrades {
     fn accept(&self, mut request: Request, key: Option<String>) -> Response {
         let handshake = match Handshake::read(request.method(), request.headers(), request.uri().query()) {
             Ok(handshake) => handshake,
-            Err(refused) => return refused,
+            Err(refused) => return *refused,
         };
         if self.tasks.is_closed() {
             return (StatusCode::SERVICE_UNAVAILABLE, "The server is stopping: connect again\n").into_response();
@@ -65,14 +65,27 @@ impl Upgrades {
     }
 }
 
-/// The life of one connection, from its upgrade to its end.
+/// The life of one connection, from its upgrade to its end. What is only needed at either end is boxed, so that an
+/// idle connection does not carry it.
 async fn serve(node: Arc<Node>, upgrade: OnUpgrade, handshake: Handshake, key: Option<String>) {
-    let Some((stream, read_ahead)) = upgraded(upgrade).await else { return };
+    let Some((mut socket, mut session)) = Box::pin(open(node, upgrade, handshake, key)).await else { return };
+    let end = socket::drive(&mut socket, &mut session).await;
+    Box::pin(socket::close(socket, session, end)).await;
+}
+
+/// Waits for the upgrade and admits the connection, or closes it with the reason.
+async fn open(
+    node: Arc<Node>,
+    upgrade: OnUpgrade,
+    handshake: Handshake,
+    key: Option<String>,
+) -> Option<(Box<socket::Socket>, Session)> {
+    let (stream, read_ahead) = upgraded(upgrade).await?;
     match admit(&node, &handshake, key.as_deref()) {
         Ok(connection) => {
-            let version = handshake.version();
-            drop((handshake, key));
-            socket::run(stream, read_ahead, Session::new(node, connection, version)).await;
+            let session = Session::new(node, connection, handshake.version());
+            let socket = socket::open(stream, read_ahead, session.app().limits.max_message_bytes).await;
+            Some((socket, session))
         }
         Err(close) => {
             tracing::debug!(
@@ -82,8 +95,9 @@ async fn serve(node: Arc<Node>, upgrade: OnUpgrade, handshake: Handshake, key: O
                 "connection refused: {}",
                 close.reason()
             );
-            let farewell = farewell(handshake.version(), close);
-            socket::hang_up(stream, farewell, Frame::close(close)).await;
+            let last: Vec<_> = farewell(handshake.version(), close).into_iter().chain([Frame::close(close)]).collect();
+            socket::hang_up(stream, &last).await;
+            None
         }
     }
 }
@@ -102,4 +116,24 @@ fn admit(node: &Node, handshake: &Handshake, key: Option<&str>) -> Result<crate:
     }
     let app = node.app_by_key(key).ok_or(CloseCode::UnknownApp)?;
     node.connect(app, handshake.origin())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::header::{CONNECTION, HeaderMap, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+    use axum::http::{HeaderValue, Method};
+
+    /// Every connection carries this future for as long as it lives.
+    #[test]
+    fn a_connections_future_is_small() {
+        let header =
+            [(UPGRADE, "websocket"), (CONNECTION, "upgrade"), (SEC_WEBSOCKET_KEY, "x"), (SEC_WEBSOCKET_VERSION, "13")];
+        let headers = HeaderMap::from_iter(header.map(|(name, value)| (name, HeaderValue::from_static(value))));
+        let handshake = Handshake::read(&Method::GET, &headers, None).expect("a good handshake");
+        let node = Arc::new(Node::new(crate::app::Apps::default()));
+        let upgrade = hyper::upgrade::on(axum::http::Request::new(()));
+        let size = size_of_val(&serve(node, upgrade, handshake, None));
+        assert!(size <= 1024, "{size} bytes");
+    }
 }

@@ -10,7 +10,7 @@ use crate::session::{Session, Tick};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -20,8 +20,8 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
 
-/// Small, because it is there for as long as the connection; most messages fit.
-const READ_BUFFER: usize = 1024;
+/// Small, because it is there for as long as the connection. Most messages fit, and it grows for those that do not.
+const READ_BUFFER: usize = 512;
 /// How long a client may take to read why it is closed.
 const CLOSE_WRITE: Duration = Duration::from_secs(5);
 /// How long, and for how many bytes, the server listens after its close frame, so that unread input does not reset
@@ -29,43 +29,50 @@ const CLOSE_WRITE: Duration = Duration::from_secs(5);
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1024 * 1024;
 
-type Socket = WebSocketStream<TcpStream>;
+pub(super) type Socket = WebSocketStream<TcpStream>;
 
 /// How a connection ends.
 #[derive(Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     /// This server closes it.
     Close(CloseCode),
     /// The client has closed it, or is gone.
     Gone,
 }
 
-/// Serves a connection until it ends.
-pub(super) async fn run(stream: TcpStream, read_ahead: Bytes, mut session: Session) {
-    // The read-ahead keeps the HTTP server's whole buffer alive, so it is only kept if there is something in it.
-    let max = session.app().limits.max_message_bytes;
+/// Speaks WebSocket on an upgraded connection. The stream is boxed so that it does not move through futures.
+pub(super) async fn open(stream: TcpStream, read_ahead: Bytes, max_message_bytes: usize) -> Box<Socket> {
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
-        .max_message_size(Some(max))
-        .max_frame_size(Some(max));
-    let mut socket = Box::new(if read_ahead.is_empty() {
+        .max_message_size(Some(max_message_bytes))
+        .max_frame_size(Some(max_message_bytes));
+    // The read-ahead keeps the HTTP server's whole buffer alive, so it is only kept if there is something in it.
+    Box::new(if read_ahead.is_empty() {
         drop(read_ahead);
         WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await
     } else {
         WebSocketStream::from_partially_read(stream, read_ahead.into(), Role::Server, Some(config)).await
-    });
-    let end = drive(&mut socket, &mut session).await;
+    })
+}
+
+/// Ends a connection that [`drive`] has left.
+pub(super) async fn close(socket: Box<Socket>, session: Session, end: End) {
     tracing::debug!(app.id = session.app().id, ?end, "connection ended");
     if let End::Close(close) = end {
-        let farewell = session.farewell(close);
+        // What was queued before goes out before, such as the error that says why.
+        session.outbox().close(close);
+        let mut last = session.outbox().take().unwrap_or_default();
+        last.extend(session.farewell(close));
+        last.push(Frame::close(close));
         // The place in every channel is given up before the client is waited for.
         drop(session);
-        Box::pin(hang_up(socket.into_inner(), farewell, Frame::close(close))).await;
+        hang_up(socket.into_inner(), &last).await;
     }
 }
 
-async fn drive(socket: &mut Socket, session: &mut Session) -> End {
+/// Serves a connection until it is to end.
+pub(super) async fn drive(socket: &mut Socket, session: &mut Session) -> End {
     let write_timeout = session.app().limits.write_timeout();
     let outbox = session.outbox().clone();
     let mut timer = pin!(sleep_until(Instant::now() + session.app().limits.ping_interval()));
@@ -87,17 +94,18 @@ async fn drive(socket: &mut Socket, session: &mut Session) -> End {
             inbound = socket.next() => match receive(inbound, session) {
                 Ok(false) => {}
                 // Nothing else goes out before tungstenite's pong has gone out whole.
-                Ok(true) => match timeout(write_timeout, socket.flush()).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(_)) => return End::Gone,
-                    Err(_) => return late(session),
+                Ok(true) => match flush(socket, write_timeout).await {
+                    Ok(()) => {}
+                    Err(Stuck::Gone) => return End::Gone,
+                    Err(Stuck::Late) => return late(session),
                 },
-                Err(End::Gone) => {
-                    // The echo of the client's close frame (E3).
-                    let _ = timeout(LINGER, socket.flush()).await;
-                    return End::Gone;
+                Err(end) => {
+                    if end == End::Gone {
+                        // The echo of the client's close frame (E3).
+                        let _ = flush(socket, LINGER).await;
+                    }
+                    return end;
                 }
-                Err(end) => return end,
             },
             () = &mut timer => {
                 let next = match session.tick(Instant::now()) {
@@ -112,6 +120,11 @@ async fn drive(socket: &mut Socket, session: &mut Session) -> End {
             }
         }
     }
+}
+
+/// Writes what tungstenite has to say. Boxed, as it is rare and would lie in every connection's future.
+fn flush(socket: &mut Socket, deadline: Duration) -> Pin<Box<impl Future<Output = Result<(), Stuck>>>> {
+    Box::pin(async move { timeout(deadline, socket.flush()).await.map_err(|_| Stuck::Late)?.map_err(|_| Stuck::Gone) })
 }
 
 /// Hands what came in to the session. `true` if tungstenite has an answer of its own to write.
@@ -153,9 +166,8 @@ fn late(session: &Session) -> End {
 }
 
 /// Writes the last frames, then waits for the client to hang up, so that it reads them before the connection goes.
-pub(super) async fn hang_up(mut stream: TcpStream, farewell: Option<Frame>, close: Frame) {
-    let frames: Vec<Frame> = farewell.into_iter().chain([close]).collect();
-    if write::all(&mut stream, &frames, CLOSE_WRITE).await.is_err() || stream.shutdown().await.is_err() {
+pub(super) async fn hang_up(mut stream: TcpStream, last: &[Frame]) {
+    if write::all(&mut stream, last, CLOSE_WRITE).await.is_err() || stream.shutdown().await.is_err() {
         return;
     }
     let rest = async {

@@ -28,7 +28,11 @@ pub(super) async fn all(stream: &mut TcpStream, frames: &[Frame], deadline: Dura
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 // TCP reports a full socket as writable only once a good part of it is free, so each wait that ends
                 // in time lets at least one frame of ordinary size out.
-                timeout(deadline, stream.writable()).await.map_err(|_| Stuck::Late)?.map_err(|_| Stuck::Gone)?;
+                // Boxed, because few connections ever wait and the timer would lie in every one's future.
+                Box::pin(timeout(deadline, stream.writable()))
+                    .await
+                    .map_err(|_| Stuck::Late)?
+                    .map_err(|_| Stuck::Gone)?;
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(_) => return Err(Stuck::Gone),

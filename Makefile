@@ -1,0 +1,35 @@
+# Two commands: `make run` serves a development app, `make test` checks everything.
+
+.PHONY: run test tools lint unit e2e
+
+NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
+
+# An app with known credentials on 127.0.0.1:8080; it prints how to connect to it.
+run:
+	cargo run --release --locked -- serve --dev
+
+test: tools lint unit e2e
+
+# What the tests use beside cargo, gcc and Node: the shell lines that `serve --dev` prints are run as they are.
+tools:
+	@command -v node >/dev/null || { echo "Node 20 or later is needed for the end-to-end tests"; exit 1; }
+	@command -v curl >/dev/null && command -v openssl >/dev/null || \
+		{ $$(command -v sudo) apt-get update -qq && $$(command -v sudo) apt-get install -y -qq curl openssl; }
+
+lint:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+# Unit, integration and heap tests.
+unit:
+ifeq ($(NEXTEST),yes)
+	cargo nextest run --locked
+else
+	cargo test --locked
+endif
+
+# The official clients against the release binary, which starts with nothing but a Reverb .env.
+e2e:
+	cargo build --release --locked
+	cd tests/e2e && npm ci --no-audit --no-fund && npm test

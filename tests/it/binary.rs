@@ -1,0 +1,175 @@
+//! The binary as people start it.
+
+use crate::support::Client;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// A folder of its own, as a Laravel app has one.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(env: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("fanfare-it-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(".env"), env).unwrap();
+        Self(folder)
+    }
+
+    fn fanfare(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
+        command.args(args).current_dir(&self.0).env_clear().stdin(Stdio::null());
+        command
+    }
+
+    /// Runs to the end.
+    fn output(&self, args: &[&str]) -> Output {
+        self.fanfare(args).output().unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+/// A started server; killed if the test fails before it is stopped.
+struct Running {
+    child: Child,
+    out: BufReader<std::process::ChildStdout>,
+    address: String,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        let address = line.split("Starting server on ").nth(1).expect("the start line").trim().to_owned();
+        Self { child, out, address }
+    }
+
+    fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    /// Waits for the end and returns what was printed.
+    fn ended(&mut self) -> (ExitStatus, String) {
+        let mut out = String::new();
+        self.out.read_to_string(&mut out).unwrap();
+        (self.child.wait().unwrap(), out)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+const APP: &str = "REVERB_APP_ID=1\nREVERB_APP_KEY=key\nREVERB_APP_SECRET=secret\n";
+
+#[test]
+fn bad_configuration_takes_one_line_and_exit_code_78() {
+    let app = |more: &str| format!("{APP}{more}");
+    for (env, args, parts) in [
+        (String::new(), &["serve"][..], &["REVERB_APP_KEY", "--dev"][..]),
+        ("REVERB_APP_ID=1\nREVERB_APP_KEY=key\n".to_owned(), &["serve"], &["REVERB_APP_SECRET"]),
+        (
+            "REVERB_APP_ID=1\nREVERB_APP_KEY=\nREVERB_APP_SECRET=s\n".to_owned(),
+            &["serve"],
+            &["REVERB_APP_KEY", ".env line 2"],
+        ),
+        (app("REVERB_SERVER_PORT=80a80"), &["serve"], &["REVERB_SERVER_PORT", "80a80", ".env line 4"]),
+        (app(""), &["serve", "--port", "99999"], &["--port", "99999"]),
+        (app(""), &["serve", "--prot", "1"], &["--prot", "command line"]),
+        (app(""), &["swerve"], &["swerve"]),
+        (app(""), &["serve", "--config", "missing.toml"], &["missing.toml"]),
+        (app(""), &["serve", "--env-file", "missing.env"], &["missing.env"]),
+        (app("REVERB_SCALING_ENABLED=true"), &["serve"], &["REVERB_SCALING_ENABLED"]),
+        (app("BROKEN=\"no end"), &["serve"], &[".env", "line 4"]),
+    ] {
+        let output = Folder::new(&env).output(args);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{args:?} {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert!(parts.iter().all(|part| error.contains(part)), "{error} lacks one of {parts:?}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_said_so() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = Folder::new(APP).output(&["serve", "--host", "127.0.0.1", "--port", &port]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(error.contains(&format!("cannot listen on 127.0.0.1:{port}")), "{error}");
+}
+
+#[tokio::test]
+async fn a_reverb_env_is_enough_and_signals_end_it_in_order() {
+    for signal in ["-TERM", "-INT"] {
+        let folder =
+            Folder::new(&format!("{APP}REVERB_SERVER_HOST=127.0.0.1\nREVERB_SERVER_PORT=0\nREVERB_HOST=a.test\n"));
+        let mut server = Running::start(folder.fanfare(&["serve"]));
+        let (address, name) = server.address.split_once(' ').unwrap();
+        assert_eq!(name, "(a.test)");
+        let mut client = Client::connect(address.parse().unwrap(), "/app/key?protocol=7").await;
+        assert_eq!(client.established["activity_timeout"], 30);
+        let start = Instant::now();
+        server.signal(signal);
+        assert_eq!(client.closed().await.0, 4200);
+        drop(client);
+        let (status, out) = server.ended();
+        assert_eq!(status.code(), Some(0));
+        assert!(out.contains("Gracefully terminating connections."), "{out}");
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
+}
+
+#[tokio::test]
+async fn later_sources_win() {
+    let folder =
+        Folder::new(&format!("{APP}REVERB_SERVER_HOST=127.0.0.1\nREVERB_SERVER_PORT=1\nREVERB_SERVER_PATH=/env\n"));
+    fs::write(folder.0.join("fanfare.toml"), "[server]\npath = '/file'\n[limits]\nactivity_timeout_secs = 77\n")
+        .unwrap();
+    let mut command = folder.fanfare(&["serve", "--config", "fanfare.toml", "--port", "0"]);
+    command.env("REVERB_SERVER_PATH", "/process");
+    let server = Running::start(command);
+    let address = server.address.strip_suffix("/process").expect("the path of the process environment");
+    let client = Client::connect(address.parse().unwrap(), "/process/app/key?protocol=7").await;
+    assert_eq!(client.established["activity_timeout"], 77);
+}
+
+/// What `--dev` prints is ready to use: the shell lines are run as they are.
+#[tokio::test]
+async fn the_development_server_explains_itself() {
+    let folder = Folder::new("REVERB_SERVER_PORT=nonsense that --dev does not read");
+    let mut server = Running::start(folder.fanfare(&["serve", "--dev", "--port", "0"]));
+    assert!(server.address.starts_with("127.0.0.1:"));
+    let mut printed = String::new();
+    while !printed.contains("curl ") {
+        assert!(server.out.read_line(&mut printed).unwrap() > 0, "{printed}");
+    }
+    for part in
+        ["id app-id, key app-key, secret app-secret", "REVERB_APP_KEY=app-key", "broadcaster: 'reverb'", "wsPort: "]
+    {
+        assert!(printed.contains(part), "{printed}");
+    }
+    let mut client = Client::connect(server.address.parse().unwrap(), "/app/app-key?protocol=7").await;
+    client.subscribe("my-channel").await;
+    let (_, script) = printed.split_once("in a shell:").unwrap();
+    let published = Command::new("sh").args(["-c", script]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&published.stdout), "{}", "{}", String::from_utf8_lossy(&published.stderr));
+    assert_eq!(client.next().await["event"], "hello");
+}

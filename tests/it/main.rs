@@ -1,0 +1,15 @@
+//! Black-box tests: a server in this process on a free port, or the binary itself, and raw frames.
+
+mod api_auth;
+mod api_events;
+mod binary;
+mod bounds;
+mod client_events;
+mod connect;
+mod layering;
+mod malformed;
+mod presence;
+mod slow;
+mod stop;
+mod subscribe;
+mod support;

@@ -1,0 +1,106 @@
+//! An HTTP/1.1 client on one keep-alive connection, which sends exactly what it is told to.
+
+use super::{APP, KEY, PATIENCE, SECRET};
+use fanfare::protocol::signature::Secret;
+use md5::{Digest, Md5};
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+pub(crate) struct Http(pub(crate) BufReader<TcpStream>);
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// The status line and headers in lower case.
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+/// Seconds since the epoch.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// The query that an SDK would send for a request made now.
+pub(crate) fn signed(method: &str, path: &str, body: &str) -> String {
+    let md5 = if body.is_empty() { String::new() } else { format!("&body_md5={}", hex::encode(Md5::digest(body))) };
+    let query = format!("auth_key={KEY}&auth_timestamp={}&auth_version=1.0{md5}", now());
+    format!("{query}&auth_signature={}", sign(method, path, &query))
+}
+
+pub(crate) fn sign(method: &str, path: &str, query: &str) -> String {
+    Secret::new(SECRET).sign(&[method, "\n", path, "\n", query])
+}
+
+impl Http {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        Self(BufReader::new(TcpStream::connect(address).await.unwrap()))
+    }
+
+    /// Sends a request as it stands.
+    pub(crate) async fn raw(&mut self, request: &[u8]) {
+        self.0.get_mut().write_all(request).await.unwrap();
+    }
+
+    pub(crate) async fn request(&mut self, method: &str, target: &str, body: &str) -> Answer {
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+        self.raw(format!("{head}{body}").as_bytes()).await;
+        self.answer().await
+    }
+
+    /// A signed request.
+    pub(crate) async fn signed(&mut self, method: &str, path: &str, body: &str) -> Answer {
+        self.request(method, &format!("{path}?{}", signed(method, path, body)), body).await
+    }
+
+    pub(crate) async fn trigger(&mut self, body: &Value) -> Answer {
+        self.signed("POST", &format!("/apps/{APP}/events"), &body.to_string()).await
+    }
+
+    pub(crate) async fn batch(&mut self, body: &Value) -> Answer {
+        self.signed("POST", &format!("/apps/{APP}/batch_events"), &body.to_string()).await
+    }
+
+    pub(crate) async fn answer(&mut self) -> Answer {
+        timeout(PATIENCE, self.read()).await.expect("no answer")
+    }
+
+    async fn read(&mut self) -> Answer {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(self.0.read_line(&mut head).await.unwrap() > 0, "connection closed after {head:?}");
+        }
+        let head = head.to_lowercase();
+        let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let mut body = vec![0; header("content-length:").map_or(0, |length| length.parse().unwrap())];
+        self.0.read_exact(&mut body).await.unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, body: String::from_utf8(body).unwrap(), head }
+    }
+}
+
+impl Answer {
+    /// Exactly this status and body; a 200 is JSON, and every refusal is a line of plain text (API-19).
+    #[track_caller]
+    pub(crate) fn expect(&self, status: u16, body: &str) {
+        assert_eq!((self.status, &*self.body), (status, body));
+        if status == 200 {
+            assert!(self.head.contains("\r\ncontent-type: application/json\r\n"), "{}", self.head);
+        } else {
+            self.expect_error(status, body);
+        }
+    }
+
+    /// This status and a line of plain text with `part` in it.
+    #[track_caller]
+    pub(crate) fn expect_error(&self, status: u16, part: &str) {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert!(self.body.contains(part), "{:?} has no {part:?}", self.body);
+        assert!(self.body.ends_with('\n') && self.body.lines().count() == 1, "{:?}", self.body);
+        assert!(self.head.contains("\r\ncontent-type: text/plain"), "{}", self.head);
+    }
+}
