@@ -72,6 +72,7 @@ impl Node {
         let connection = self.hub(app).register().ok_or(CloseCode::OverQuota)?;
         connection.outbox().push(Frame::connection_established(connection.socket(), app.limits.activity_timeout_secs));
         self.metrics.connections_total.add(1);
+        tracing::debug!(app.id = app.id, socket.id = %connection.socket(), origin, "connection established");
         Ok(connection)
     }
 
@@ -104,6 +105,7 @@ impl Node {
     /// Sends an event to its channel's subscribers: encoded once, queued for each, written by each connection's task.
     pub fn publish(&self, app: &App, event: Event<'_>) {
         let Event { channel, name, data, except, user_id } = event;
+        tracing::debug!(app.id = app.id, channel.name = %channel, data = data.get(), "broadcasting {name}");
         self.hub(app).deliver(channel, except, || Frame::event(channel, name, data, user_id));
     }
 

@@ -2,7 +2,7 @@
 //! the clients here are plain sockets, which have none.
 
 use fanfare::app::{App, ClientEvents, Limits, Origins};
-use fanfare::config::{self, Config, Public};
+use fanfare::config::{self, Config};
 use fanfare::protocol::signature::Secret;
 use fanfare::server::Server;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Stats, StatsAlloc};
@@ -58,7 +58,7 @@ fn start() -> SocketAddr {
         limits: Limits::default(),
     };
     let server = config::Server { host: "127.0.0.1".to_owned(), port: 0, ..config::Server::default() };
-    let config = Config { server, public: Public::default(), apps: vec![app] };
+    let config = Config { server, apps: vec![app] };
     let (started, start) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -3,7 +3,6 @@
 //! Must not know: which settings exist, which layer wins.
 
 use super::Error;
-use super::schema::Kind;
 use config::{Config, ConfigError, File, FileFormat, Map, Source, Value, ValueKind};
 use std::fmt;
 use std::path::Path;
@@ -48,9 +47,9 @@ impl Layer {
         })
     }
 
-    /// Whether everything in the layer is a setting of `kind`, and within its bounds.
-    pub(super) fn check(&self, kind: Kind) -> Result<(), Error> {
-        kind.check("", &Value::new(None, self.0.clone()))
+    /// The whole layer as one table.
+    pub(super) fn value(&self) -> Value {
+        Value::new(None, self.0.clone())
     }
 }
 

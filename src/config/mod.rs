@@ -19,7 +19,7 @@ use crate::protocol::signature::Secret;
 pub use error::Error;
 use merge::{Layer, merge};
 use serde::Deserialize;
-pub use server::{Public, Server};
+pub use server::Server;
 pub use sources::Sources;
 use variables::Variables;
 
@@ -35,8 +35,6 @@ pub const DEV_APP_SECRET: &str = "app-secret";
 pub struct Config {
     /// Where and how to listen.
     pub server: Server,
-    /// Where browsers and back ends find the server; for display only.
-    pub public: Public,
     /// At least one app; no id and no key twice.
     pub apps: Vec<App>,
 }
@@ -46,7 +44,6 @@ pub struct Config {
 #[serde(default)]
 struct Sections {
     server: Server,
-    public: Public,
 }
 
 impl Config {
@@ -55,10 +52,10 @@ impl Config {
         let variables = Variables::read(sources)?;
         let file = sources.config_file.as_ref().map(|path| Layer::file(&sources.directory.join(path)));
         let file = file.transpose()?.unwrap_or_default();
-        file.check(schema::FILE)?;
+        schema::check(&file, schema::FILE)?;
         let given = Layer::try_from(merge([&reverb::layer(&variables)?, &sources.flags()])?)?;
-        given.check(schema::GIVEN)?;
-        let Sections { server, public } = merge([&file, &given])?.try_deserialize()?;
+        schema::check(&given, schema::GIVEN)?;
+        let Sections { server } = merge([&file, &given])?.try_deserialize()?;
         let apps = apps::apps(&file, &given)?;
         if apps.is_empty() {
             let place = variables.path().display();
@@ -67,17 +64,17 @@ impl Config {
                  environment, or name a config file with [[apps]]; `fanfare serve --dev` needs none"
             )));
         }
-        Ok(Self { server: server.normal(), public, apps })
+        Ok(Self { server: server.normal(), apps })
     }
 
     /// A server to try things out with: one app with known credentials, on this machine only. Of `sources` only the
     /// flags count.
     pub fn dev(sources: &Sources) -> Result<Self, Error> {
         let given = Layer::try_from(merge([&sources.flags()])?)?;
-        given.check(schema::GIVEN)?;
+        schema::check(&given, schema::GIVEN)?;
         let mut built_in = Layer::default();
         built_in.set("server.host", "127.0.0.1".into());
-        let Sections { server, .. } = merge([&built_in, &given])?.try_deserialize()?;
+        let Sections { server } = merge([&built_in, &given])?.try_deserialize()?;
         let app = App {
             id: DEV_APP_ID.to_owned(),
             key: DEV_APP_KEY.to_owned(),
@@ -87,8 +84,7 @@ impl Config {
             allowed_origins: Origins::default(),
             limits: Limits::default(),
         };
-        let public = Public { scheme: "http".to_owned(), host: server.hostname.clone(), port: server.port };
-        Ok(Self { server: server.normal(), public, apps: vec![app] })
+        Ok(Self { server: server.normal(), apps: vec![app] })
     }
 }
 

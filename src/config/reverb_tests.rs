@@ -1,6 +1,6 @@
 use crate::app::{App, ClientEvents, Limits, MessageRate, Origins};
 use crate::config::tests::{APP, Folder, load_error};
-use crate::config::{Config, Public, Server};
+use crate::config::{Config, Server};
 use crate::protocol::signature::Secret;
 
 fn load(variables: &[(&str, &str)]) -> Config {
@@ -25,7 +25,6 @@ fn rate(config: &Config) -> Option<MessageRate> {
 fn defaults() {
     let config = load(&[]);
     assert_eq!(config.server, Server::default());
-    assert_eq!(config.public, Public { scheme: "https".to_owned(), host: None, port: 443 });
     let app = app(&config);
     assert_eq!((app.id.as_str(), app.key.as_str(), app.enabled), ("123456", "laravel-key", true));
     assert_eq!(app.secret.sign(&["x"]), Secret::new("laravel-secret").sign(&["x"]));
@@ -42,7 +41,7 @@ fn defaults() {
 }
 
 #[test]
-fn server_and_public() {
+fn where_to_listen() {
     check(&[("REVERB_SERVER_HOST", "127.0.0.1")], |c| c.server.host.clone(), "127.0.0.1".to_owned());
     check(&[("REVERB_SERVER_HOST", "[::1]")], |c| c.server.host.clone(), "::1".to_owned());
     check(&[("REVERB_SERVER_PORT", "6001")], |c| c.server.port, 6001);
@@ -52,11 +51,8 @@ fn server_and_public() {
         check(&[("REVERB_SERVER_PATH", text)], |c| c.server.path.clone(), path.to_owned());
     }
     let host = Some("ws.app.test".to_owned());
-    check(&[("REVERB_HOST", "ws.app.test")], |c| c.server.hostname.clone(), host.clone());
-    check(&[("REVERB_HOST", "ws.app.test")], |c| c.public.host.clone(), host);
+    check(&[("REVERB_HOST", "ws.app.test")], |c| c.server.hostname.clone(), host);
     check(&[("REVERB_HOST", "ws.app.test")], |c| c.server.host.clone(), "0.0.0.0".to_owned());
-    check(&[("REVERB_PORT", "8443"), ("REVERB_SCHEME", "http")], |c| c.public.port, 8443);
-    check(&[("REVERB_SCHEME", "http")], |c| c.public.scheme.clone(), "http".to_owned());
 }
 
 #[test]

@@ -2,9 +2,10 @@
 //!
 //! Must not know: which layer is being checked, and what the settings do.
 
+use super::Error;
 use super::error::origin;
+use super::merge::{Layer, Table};
 use super::rules::{self, Rule};
-use super::{Error, merge::Table};
 use config::{Value, ValueKind};
 
 /// A table's keys.
@@ -37,8 +38,7 @@ pub(super) const FILE: Kind =
     Kind::Table(&[("server", Kind::Table(SERVER)), ("limits", Kind::Table(LIMITS)), ("apps", Tables(APP))]);
 
 /// What variables and flags may hold: `app` is the app of `REVERB_APP_*`.
-pub(super) const GIVEN: Kind =
-    Kind::Table(&[("server", Kind::Table(SERVER)), ("public", Kind::Table(PUBLIC)), ("app", Kind::Table(APP))]);
+pub(super) const GIVEN: Kind = Kind::Table(&[("server", Kind::Table(SERVER)), ("app", Kind::Table(APP))]);
 
 const SERVER: Keys = &[
     ("host", Text(rules::host)),
@@ -49,9 +49,6 @@ const SERVER: Keys = &[
     ("header_timeout_secs", Number(1, 3600)),
     ("body_timeout_secs", Number(1, 3600)),
 ];
-
-const PUBLIC: Keys =
-    &[("scheme", Choice(&["http", "https"])), ("host", Text(rules::host)), ("port", Number(1, 65_535))];
 
 const APP: Keys = &[
     ("id", Credential(rules::id)),
@@ -92,6 +89,11 @@ pub(super) const LIMITS: Keys = &[
 
 const MESSAGE_RATE: Keys =
     &[("max_attempts", Number(1, 1_000_000)), ("decay_secs", Number(1, DAY)), ("terminate", Switch)];
+
+/// Whether everything in `layer` is a setting of `kind`, and within its bounds.
+pub(super) fn check(layer: &Layer, kind: Kind) -> Result<(), Error> {
+    kind.check("", &layer.value())
+}
 
 impl Kind {
     /// The value that the text of a variable or flag stands for. A text that does not fit stays text: `check` refuses

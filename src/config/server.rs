@@ -1,4 +1,4 @@
-//! The settings that are not an app's: where to listen, and what to show people as the server's address.
+//! The settings that are not an app's: where and how to listen.
 //!
 //! Must not know: where the settings were read from.
 
@@ -44,23 +44,5 @@ impl Server {
     pub(super) fn normal(self) -> Self {
         let (host, path) = (rules::bare_host(&self.host).to_owned(), rules::normal_path(&self.path));
         Self { host, path, ..self }
-    }
-}
-
-/// Where browsers and back ends find the server: `REVERB_SCHEME`, `REVERB_HOST`, `REVERB_PORT`. For display only.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Public {
-    /// `http` or `https`.
-    pub scheme: String,
-    /// Host name, if one was given.
-    pub host: Option<String>,
-    /// Port, usually that of a proxy.
-    pub port: u16,
-}
-
-impl Default for Public {
-    fn default() -> Self {
-        Self { scheme: "https".to_owned(), host: None, port: 443 }
     }
 }

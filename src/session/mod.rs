@@ -77,6 +77,7 @@ impl Session {
 
     /// Handles one text message. An error ends the connection; everything else is answered and survived.
     pub fn receive(&mut self, message: &str, now: Instant) -> Result<(), CloseCode> {
+        tracing::debug!(app.id = self.app().id, socket.id = %self.connection.socket(), "message received: {message:.500}");
         if let Some(rate) = &self.app().clone().limits.message_rate
             && !self.messages.admit(now, rate.max_attempts, Duration::from_secs(rate.decay_secs.into()))
         {
@@ -121,6 +122,11 @@ impl Session {
         }
         let next = self.last_seen + give_up;
         if std::mem::replace(&mut self.probed, true) { Tick::Wait(next) } else { Tick::Probe(next) }
+    }
+
+    /// Takes note of how the connection ended.
+    pub fn ended(&self, how: &dyn std::fmt::Debug) {
+        tracing::debug!(app.id = self.app().id, socket.id = %self.connection.socket(), "connection ended: {how:?}");
     }
 
     /// Takes note that a write to the connection took too long, and that it is given up.

@@ -50,16 +50,6 @@ fn variables() {
         r#"server.hostname is "https://a.test" (environment variable REVERB_HOST): must be a host name or an IP address, without scheme, port or path"#,
     );
     variable(
-        "REVERB_PORT",
-        "0",
-        "public.port is 0 (environment variable REVERB_PORT): must be a whole number from 1 to 65535",
-    );
-    variable(
-        "REVERB_SCHEME",
-        "wss",
-        r#"public.scheme is "wss" (environment variable REVERB_SCHEME): must be one of http, https"#,
-    );
-    variable(
         "REVERB_APP_ACTIVITY_TIMEOUT",
         "0",
         "app.limits.activity_timeout_secs is 0 (environment variable REVERB_APP_ACTIVITY_TIMEOUT): must be a whole number from 1 to 86400",

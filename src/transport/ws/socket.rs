@@ -58,7 +58,7 @@ pub(super) async fn open(stream: TcpStream, read_ahead: Bytes, max_message_bytes
 
 /// Ends a connection that [`drive`] has left.
 pub(super) async fn close(socket: Box<Socket>, session: Session, end: End) {
-    tracing::debug!(app.id = session.app().id, ?end, "connection ended");
+    session.ended(&end);
     if let End::Close(close) = end {
         // What was queued before goes out before, such as the error that says why.
         session.outbox().close(close);
@@ -71,26 +71,16 @@ pub(super) async fn close(socket: Box<Socket>, session: Session, end: End) {
     }
 }
 
-/// Serves a connection until it is to end.
+/// Serves a connection until it is to end. What comes in goes first, so that a client whose frames wait in the kernel
+/// while the server is busy writing to it is not taken for dead; tokio's budget keeps a flood of it from holding up
+/// the rest.
 pub(super) async fn drive(socket: &mut Socket, session: &mut Session) -> End {
     let write_timeout = session.app().limits.write_timeout();
     let outbox = session.outbox().clone();
     let mut timer = pin!(sleep_until(Instant::now() + session.app().limits.ping_interval()));
     loop {
         tokio::select! {
-            () = poll_fn(|cx| outbox.poll_ready(cx)) => {
-                // Lets everything else that is ready go first, among it the next publishes: a busy channel's frames
-                // then leave together, and each of them costs a fraction of a system call.
-                yield_now().await;
-                match outbox.take() {
-                    Ok(frames) => match write::all(socket.get_mut(), &frames, write_timeout).await {
-                        Ok(()) => {}
-                        Err(Stuck::Gone) => return End::Gone,
-                        Err(Stuck::Late) => return late(session),
-                    },
-                    Err(close) => return End::Close(close),
-                }
-            }
+            biased;
             inbound = socket.next() => match receive(inbound, session) {
                 Ok(false) => {}
                 // Nothing else goes out before tungstenite's pong has gone out whole.
@@ -107,6 +97,19 @@ pub(super) async fn drive(socket: &mut Socket, session: &mut Session) -> End {
                     return end;
                 }
             },
+            () = poll_fn(|cx| outbox.poll_ready(cx)) => {
+                // Lets everything else that is ready go first, among it the next publishes: a busy channel's frames
+                // then leave together, and each of them costs a fraction of a system call.
+                yield_now().await;
+                match outbox.take() {
+                    Ok(frames) => match write::all(socket.get_mut(), &frames, write_timeout).await {
+                        Ok(()) => {}
+                        Err(Stuck::Gone) => return End::Gone,
+                        Err(Stuck::Late) => return late(session),
+                    },
+                    Err(close) => return End::Close(close),
+                }
+            }
             () = &mut timer => {
                 let next = match session.tick(Instant::now()) {
                     Tick::Wait(until) => until,

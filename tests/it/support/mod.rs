@@ -7,7 +7,7 @@ pub(crate) use client::Client;
 pub(crate) use http::{Http, now, sign, signed};
 
 use fanfare::app::{App, ClientEvents, Limits, Origins};
-use fanfare::config::{self, Config, Public};
+use fanfare::config::{self, Config};
 use fanfare::metrics::Metrics;
 use fanfare::node::Node;
 use fanfare::protocol::signature::Secret;
@@ -58,7 +58,7 @@ impl TestServer {
 
     pub(crate) fn with(adjust: impl FnOnce(&mut Config)) -> Self {
         let server = config::Server { host: "127.0.0.1".to_owned(), port: 0, ..config::Server::default() };
-        let mut config = Config { server, public: Public::default(), apps: vec![app()] };
+        let mut config = Config { server, apps: vec![app()] };
         adjust(&mut config);
         let (stop, stopped) = oneshot::channel();
         let (started, start) = std::sync::mpsc::channel();
