@@ -46,6 +46,21 @@ pub struct App {
     pub limits: Limits,
 }
 
+impl App {
+    /// An enabled app with every setting at its default.
+    pub fn new(id: &str, key: &str, secret: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            key: key.to_owned(),
+            secret: Secret::new(secret),
+            enabled: true,
+            client_events: ClientEvents::default(),
+            allowed_origins: Origins::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
 /// Every app of this server, found by key (WebSocket) or by id (HTTP API).
 #[derive(Debug, Default)]
 pub struct Apps {

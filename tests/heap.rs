@@ -1,9 +1,8 @@
 //! What an idle connection costs on the heap. A test of its own, because it counts every allocation of the process:
 //! the clients here are plain sockets, which have none.
 
-use fanfare::app::{App, ClientEvents, Limits, Origins};
+use fanfare::app::App;
 use fanfare::config::{self, Config};
-use fanfare::protocol::signature::Secret;
 use fanfare::server::Server;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Stats, StatsAlloc};
 use std::alloc::System;
@@ -48,17 +47,8 @@ fn subscribed(address: SocketAddr, subscribe: &[u8]) -> TcpStream {
 }
 
 fn start() -> SocketAddr {
-    let app = App {
-        id: "1".to_owned(),
-        key: "key".to_owned(),
-        secret: Secret::new("secret"),
-        enabled: true,
-        client_events: ClientEvents::default(),
-        allowed_origins: Origins::default(),
-        limits: Limits::default(),
-    };
     let server = config::Server { host: "127.0.0.1".to_owned(), port: 0, ..config::Server::default() };
-    let config = Config { server, apps: vec![app] };
+    let config = Config { server, apps: vec![App::new("1", "key", "secret")] };
     let (started, start) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -6,7 +6,6 @@ use super::error::origin;
 use super::merge::{Layer, merge};
 use super::{Error, reverb};
 use crate::app::{App, ClientEvents, Limits, MessageRate, Origins};
-use crate::protocol::signature::Secret;
 use config::{Config, ConfigError, Value, ValueKind};
 use serde::Deserialize;
 
@@ -86,16 +85,15 @@ fn app(place: &str, table: &Layer, base: &Limits, shared: &Layer) -> Result<App,
         return Err(Error::new(&format!("{place}.limits.outbox_bytes is {outbox}: {mend}")));
     }
     let written: Written = merge([table])?.try_deserialize()?;
-    let origins = written.allowed_origins;
-    Ok(App {
-        id: written.id,
-        key: written.key,
-        secret: Secret::new(&written.secret),
-        enabled: written.enabled.unwrap_or(true),
-        client_events: written.client_events,
-        allowed_origins: origins.map_or_else(Origins::default, |list| Origins::new(list.iter().map(String::as_str))),
-        limits,
-    })
+    let mut app = App::new(&written.id, &written.key, &written.secret);
+    (app.client_events, app.limits) = (written.client_events, limits);
+    if let Some(enabled) = written.enabled {
+        app.enabled = enabled;
+    }
+    if let Some(list) = written.allowed_origins {
+        app.allowed_origins = Origins::new(list.iter().map(String::as_str));
+    }
+    Ok(app)
 }
 
 /// `base`, then the limits for every app, then the app's own. A rate that is set in part is Reverb's for the rest.

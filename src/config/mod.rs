@@ -14,8 +14,7 @@ mod server;
 mod sources;
 mod variables;
 
-use crate::app::{App, ClientEvents, Limits, Origins};
-use crate::protocol::signature::Secret;
+use crate::app::App;
 pub use error::Error;
 use merge::{Layer, merge};
 use serde::Deserialize;
@@ -75,15 +74,7 @@ impl Config {
         let mut built_in = Layer::default();
         built_in.set("server.host", "127.0.0.1".into());
         let Sections { server } = merge([&built_in, &given])?.try_deserialize()?;
-        let app = App {
-            id: DEV_APP_ID.to_owned(),
-            key: DEV_APP_KEY.to_owned(),
-            secret: Secret::new(DEV_APP_SECRET),
-            enabled: true,
-            client_events: ClientEvents::default(),
-            allowed_origins: Origins::default(),
-            limits: Limits::default(),
-        };
+        let app = App::new(DEV_APP_ID, DEV_APP_KEY, DEV_APP_SECRET);
         Ok(Self { server: server.normal(), apps: vec![app] })
     }
 }

@@ -1,19 +1,10 @@
 use super::*;
-use crate::app::{ClientEvents, Limits, Origins};
-use crate::protocol::signature::Secret;
+use crate::app::Limits;
 use std::collections::BTreeSet;
 use std::task::{Context, Poll, Waker};
 
 fn hub(limits: Limits) -> Arc<Hub> {
-    let app = App {
-        id: "1".to_owned(),
-        key: "key".to_owned(),
-        secret: Secret::new("secret"),
-        enabled: true,
-        client_events: ClientEvents::default(),
-        allowed_origins: Origins::default(),
-        limits,
-    };
+    let app = App { limits, ..App::new("1", "key", "secret") };
     Arc::new(Hub::new(app.into(), Arc::default()))
 }
 

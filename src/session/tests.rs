@@ -1,7 +1,7 @@
 //! Sessions without sockets: text in, frames out of the outbox, time as a parameter.
 
 use super::*;
-use crate::app::{App, Apps, Limits, MessageRate, Origins};
+use crate::app::{App, Apps, MessageRate};
 use crate::protocol::signature::Secret;
 use serde_json::{Value, json};
 use std::task::{Context, Poll, Waker};
@@ -9,15 +9,7 @@ use std::task::{Context, Poll, Waker};
 const SECRET: &str = "app-secret";
 
 fn node(adjust: impl FnOnce(&mut App)) -> Arc<Node> {
-    let mut app = App {
-        id: "app-id".to_owned(),
-        key: "app-key".to_owned(),
-        secret: Secret::new(SECRET),
-        enabled: true,
-        client_events: ClientEvents::Guarded,
-        allowed_origins: Origins::default(),
-        limits: Limits::default(),
-    };
+    let mut app = App::new("app-id", "app-key", SECRET);
     adjust(&mut app);
     Arc::new(Node::new(Apps::new([app])))
 }

@@ -1,6 +1,8 @@
 //! Which layer wins, which files are read, and what the config file and the dev mode give.
 
 use super::*;
+use crate::app::{ClientEvents, Limits, Origins};
+use crate::protocol::signature::Secret;
 
 #[test]
 fn the_later_of_five_layers_wins() {

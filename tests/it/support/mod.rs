@@ -6,7 +6,7 @@ mod http;
 pub(crate) use client::Client;
 pub(crate) use http::{Http, now, sign, signed};
 
-use fanfare::app::{App, ClientEvents, Limits, Origins};
+use fanfare::app::{App, Limits};
 use fanfare::config::{self, Config};
 use fanfare::metrics::Metrics;
 use fanfare::node::Node;
@@ -36,15 +36,7 @@ pub(crate) struct TestServer {
 
 /// The app of every test, for tests to change.
 pub(crate) fn app() -> App {
-    App {
-        id: APP.to_owned(),
-        key: KEY.to_owned(),
-        secret: Secret::new(SECRET),
-        enabled: true,
-        client_events: ClientEvents::default(),
-        allowed_origins: Origins::default(),
-        limits: Limits::default(),
-    }
+    App::new(APP, KEY, SECRET)
 }
 
 impl TestServer {
