@@ -5,6 +5,7 @@ mod api_events;
 mod binary;
 mod bounds;
 mod client_events;
+mod config_file;
 mod connect;
 mod layering;
 mod malformed;
