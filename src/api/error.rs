@@ -43,7 +43,10 @@ impl ApiError {
 
     /// 404: no such route.
     pub fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "Not found: see the path, and the path prefix if one is configured")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "Not found: this server has no such route; if a proxy adds or drops a path prefix, see REVERB_SERVER_PATH",
+        )
     }
 
     /// 405: a known route with another method.

@@ -3,7 +3,7 @@
 use super::{dev, refuse};
 use crate::config::{Config, Sources};
 use crate::server::Server;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,16 +16,16 @@ use tracing_subscriber::filter::LevelFilter;
 /// Later sources win: built-in defaults, --config, .env, the environment, options.
 #[derive(clap::Args)]
 pub(super) struct Serve {
-    /// Address to listen on [default: `REVERB_SERVER_HOST`, or 0.0.0.0]
+    /// Address to listen on [default: $REVERB_SERVER_HOST, or 0.0.0.0]
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
-    /// Port to listen on [default: `REVERB_SERVER_PORT`, or 8080]
+    /// Port to listen on [default: $REVERB_SERVER_PORT, or 8080]
     #[arg(long, value_name = "PORT")]
     port: Option<String>,
-    /// Prefix of every path [default: `REVERB_SERVER_PATH`, or none]
+    /// Prefix of every path [default: $REVERB_SERVER_PATH, or none]
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
-    /// Name that clients use, to be shown; never listened on [default: `REVERB_HOST`]
+    /// Name that clients use, to be shown; never listened on [default: $REVERB_HOST]
     #[arg(long, value_name = "NAME")]
     hostname: Option<String>,
     /// Log every connection, message and broadcast
@@ -51,7 +51,12 @@ impl Serve {
             Err(error) => return refuse(&error.to_string()),
         };
         let level = if config.server.debug { LevelFilter::DEBUG } else { LevelFilter::INFO };
-        tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_target(false).init();
+        tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_writer(io::stderr)
+            .with_ansi(io::stderr().is_terminal())
+            .with_target(false)
+            .init();
         // Every connection takes a descriptor, and the usual soft limit of 1,024 is none for a server.
         if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
             tracing::warn!("cannot raise the limit of open files: {error}");

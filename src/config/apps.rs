@@ -80,9 +80,14 @@ fn app(place: &str, table: &Layer, base: &Limits, shared: &Layer) -> Result<App,
         }
     }
     if limits.outbox_bytes < limits.max_event_data_bytes {
+        let names = ["outbox_bytes", "max_event_data_bytes"];
+        let set = names.iter().find_map(|name| Some((name, own.get(name).or_else(|| shared.get(name))?)));
+        let (name, value) = set.expect("the defaults fit, so one of the two is set");
         let (outbox, data) = (limits.outbox_bytes, limits.max_event_data_bytes);
-        let mend = format!("must be at least max_event_data_bytes, {data}, or one event would disconnect its readers");
-        return Err(Error::new(&format!("{place}.limits.outbox_bytes is {outbox}: {mend}")));
+        let mend = format!(
+            "outbox_bytes, {outbox}, must be at least max_event_data_bytes, {data}, or one event would disconnect its readers"
+        );
+        return Err(Error::setting(&format!("{place}.limits.{name}"), value, &mend));
     }
     let written: Written = merge([table])?.try_deserialize()?;
     let mut app = App::new(&written.id, &written.key, &written.secret);

@@ -17,7 +17,7 @@ pub struct Server {
     pub path: String,
     /// Name that people know this server by; never bound to.
     pub hostname: Option<String>,
-    /// Whether to log every frame.
+    /// Whether to log every connection, inbound message and broadcast, with payloads.
     pub debug: bool,
     /// Time for a request's head, and the idle time of a keep-alive connection.
     pub header_timeout_secs: u32,

@@ -60,13 +60,15 @@ pub fn verify_channel(
     if valid && auth_key == key {
         return Ok(());
     }
-    let hint = match auth {
-        None | Some("") => " (auth is missing)",
-        Some(_) if auth_key != key => " (the part of auth before the first colon is not this application's key)",
-        Some(_) => "",
+    let (got, hint) = match auth {
+        None | Some("") => ("none", ": auth is missing"),
+        Some(_) if auth_key != key => {
+            (signature, " (the part of auth before the first colon is not this application's key)")
+        }
+        Some(_) => (signature, ""),
     };
     let signed = parts.concat();
-    Err(format!("Invalid signature: Expected HMAC SHA256 hex digest of {signed:.1000}, but got {signature:.100}{hint}"))
+    Err(format!("Invalid signature: Expected HMAC SHA256 hex digest of {signed:.1000}, but got {got:.100}{hint}"))
 }
 
 #[cfg(test)]

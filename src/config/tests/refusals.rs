@@ -214,7 +214,9 @@ fn toml_settings() {
     );
     toml(
         "[limits]\noutbox_bytes = 65_536\nmax_event_data_bytes = 70_000",
-        "app.limits.outbox_bytes is 65536: must be at least max_event_data_bytes, 70000, or one event would disconnect its readers",
+        &format!(
+            "app.limits.outbox_bytes is 65536 {file}: must be at least max_event_data_bytes, 70000, or one event would disconnect its readers"
+        ),
     );
 }
 
