@@ -16,17 +16,17 @@ use tracing_subscriber::filter::LevelFilter;
 /// Later sources win: built-in defaults, --config, .env, the environment, options.
 #[derive(clap::Args)]
 pub(super) struct Serve {
-    /// Address to listen on [default: $REVERB_SERVER_HOST, or 0.0.0.0]
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", help = "Address to listen on [default: REVERB_SERVER_HOST, or 0.0.0.0]")]
     host: Option<String>,
-    /// Port to listen on [default: $REVERB_SERVER_PORT, or 8080]
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", help = "Port to listen on [default: REVERB_SERVER_PORT, or 8080]")]
     port: Option<String>,
-    /// Prefix of every path [default: $REVERB_SERVER_PATH, or none]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", help = "Prefix of every path [default: REVERB_SERVER_PATH, or none]")]
     path: Option<String>,
-    /// Name that clients use, to be shown; never listened on [default: $REVERB_HOST]
-    #[arg(long, value_name = "NAME")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        help = "Name that clients use, to be shown; never listened on [default: REVERB_HOST]"
+    )]
     hostname: Option<String>,
     /// Log every connection, message and broadcast
     #[arg(long)]

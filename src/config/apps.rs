@@ -84,9 +84,11 @@ fn app(place: &str, table: &Layer, base: &Limits, shared: &Layer) -> Result<App,
         let set = names.iter().find_map(|name| Some((name, own.get(name).or_else(|| shared.get(name))?)));
         let (name, value) = set.expect("the defaults fit, so one of the two is set");
         let (outbox, data) = (limits.outbox_bytes, limits.max_event_data_bytes);
-        let mend = format!(
-            "outbox_bytes, {outbox}, must be at least max_event_data_bytes, {data}, or one event would disconnect its readers"
-        );
+        let need = match *name {
+            "outbox_bytes" => format!("must be at least max_event_data_bytes, {data}"),
+            _ => format!("must be at most outbox_bytes, {outbox}"),
+        };
+        let mend = format!("{need}, or one event would disconnect its readers");
         return Err(Error::setting(&format!("{place}.limits.{name}"), value, &mend));
     }
     let written: Written = merge([table])?.try_deserialize()?;
