@@ -54,6 +54,9 @@
 //!
 //! * `.env` is parsed here, not by a crate, because it must be read as the Laravel app itself reads it: the crates
 //!   expand an unbraced `$NAME` and keep a `#` inside a value, and a secret read differently is a wrong secret.
+//! * `config` lays settings over one another and keeps where each came from (otherwise: that, by hand); `dashmap` is
+//!   a map with a lock for each shard; `hex`, `hmac`, `sha2` and `md-5` are what signatures are made of; `thiserror`
+//!   writes `Display` for errors.
 //! * `getrandom` for socket ids (otherwise: system calls of our own), `indexmap` for subscriber lists (otherwise: a
 //!   vector and a map kept in step), `humantime` for times in messages (otherwise: a calendar), `rlimit` for open
 //!   files (otherwise: unsafe code), `percent-encoding` and `form_urlencoded` for signed queries (otherwise: two

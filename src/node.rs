@@ -4,9 +4,10 @@
 
 use crate::app::{App, Apps};
 pub use crate::hub::{Counts, Registration as Connection};
-use crate::hub::{Full, Hub, Subscription};
+use crate::hub::{Full, Hub, Outbox, Subscription};
 use crate::metrics::Metrics;
 use crate::protocol::command::Subscribe;
+use crate::protocol::json::{one_line, text};
 use crate::protocol::presence::Member;
 use crate::protocol::signature::verify_channel;
 use crate::protocol::{ChannelKind, ChannelName, CloseCode, Frame, Refusal, SocketId, UserId};
@@ -105,8 +106,14 @@ impl Node {
     /// Sends an event to its channel's subscribers: encoded once, queued for each, written by each connection's task.
     pub fn publish(&self, app: &App, event: Event<'_>) {
         let Event { channel, name, data, except, user_id } = event;
-        tracing::debug!(app.id = app.id, channel.name = %channel, data = data.get(), "broadcasting {name}");
-        self.hub(app).deliver(channel, except, || Frame::event(channel, name, data, user_id));
+        let reached = self.hub(app).deliver(channel, except, || Frame::event(channel, name, data, user_id));
+        tracing::debug!(
+            app.id = app.id,
+            channel.name = %channel,
+            data = %one_line(&text(data).unwrap_or_default()),
+            "broadcast {} to {reached} connections",
+            one_line(name)
+        );
     }
 
     /// Connections and members of a channel.
@@ -114,9 +121,19 @@ impl Node {
         self.hub(app).counts(channel)
     }
 
-    /// Every app's hub, to look at or to close all connections.
-    pub fn hubs(&self) -> impl Iterator<Item = &Arc<Hub>> {
-        self.hubs.values()
+    /// Connections of all apps.
+    pub fn connections(&self) -> usize {
+        self.hubs.values().map(|hub| hub.connections()).sum()
+    }
+
+    /// Channels of all apps that have a subscriber.
+    pub fn channels(&self) -> usize {
+        self.hubs.values().map(|hub| hub.channels()).sum()
+    }
+
+    /// Every connection's outbox, to close them all.
+    pub fn outboxes(&self) -> Vec<Arc<Outbox>> {
+        self.hubs.values().flat_map(|hub| hub.outboxes()).collect()
     }
 
     fn hub(&self, app: &App) -> &Arc<Hub> {

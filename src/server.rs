@@ -43,7 +43,20 @@ pub struct Server {
 /// Why a server could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Fatal {
-    /// The address cannot be had.
+    /// The configured host is none of this machine's.
+    #[error("server.host is {host:?} (--host, REVERB_SERVER_HOST or the config file): {error}; {hint}")]
+    Host {
+        /// The configured host.
+        host: String,
+        /// What the system said.
+        error: io::Error,
+        /// How to mend it.
+        hint: &'static str,
+    },
+    /// The system refuses something that every server needs.
+    #[error("the system refuses: {0}")]
+    System(#[from] io::Error),
+    /// The port cannot be had.
     #[error("cannot listen on {host}:{port}: {error}; {hint}")]
     Bind {
         /// The configured host.
@@ -75,8 +88,10 @@ impl Server {
             let hint = match error.kind() {
                 io::ErrorKind::AddrInUse => "another process listens there: stop it or choose another port",
                 io::ErrorKind::PermissionDenied => "ports below 1024 need privileges: choose another port",
-                io::ErrorKind::AddrNotAvailable => "the host must be an address of this machine, such as 0.0.0.0",
-                _ => "check the host and the port",
+                _ => {
+                    let hint = "it must be an address or a name of this machine, such as 0.0.0.0";
+                    return Fatal::Host { host, error, hint };
+                }
             };
             Fatal::Bind { host, port, error, hint }
         })?;
@@ -115,7 +130,9 @@ impl Server {
 
 /// Both routers, at the root and below the prefix.
 fn router(upgrades: Upgrades, api: Api, prefix: &str) -> Router {
-    let routes = ws::router(upgrades.clone()).merge(api::router(api));
+    let routes = ws::router(upgrades.clone())
+        .merge(api::router(api))
+        .method_not_allowed_fallback(async || ApiError::method_not_allowed());
     let stray =
         move |request: Request| async move { upgrades.stray(request, || ApiError::not_found().into_response()) };
     match prefix {
@@ -187,7 +204,7 @@ async fn drain(node: &Node, http: &Http) {
 }
 
 async fn close_all(node: &Node) {
-    let outboxes: Vec<_> = node.hubs().flat_map(|hub| hub.outboxes()).filter(|outbox| !outbox.is_closed()).collect();
+    let outboxes: Vec<_> = node.outboxes().into_iter().filter(|outbox| !outbox.is_closed()).collect();
     let slices = outboxes.chunks(CLOSE_SLICE);
     let pause = CLOSE_OVER / u32::try_from(slices.len().max(1)).unwrap_or(u32::MAX);
     for (n, slice) in slices.enumerate() {

@@ -61,7 +61,9 @@ impl ApiError {
 
     /// 413: the body as a whole.
     pub fn body_too_large(max: usize) -> Self {
-        let text = format!("The request's body exceeds the allowed maximum ({max} bytes: max_request_bytes)");
+        let text = format!(
+            "The request's body exceeds the allowed maximum ({max} bytes, see REVERB_MAX_REQUEST_SIZE or max_request_bytes)"
+        );
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, text)
     }
 

@@ -148,16 +148,17 @@ impl<'a> Trigger<'a> {
 
 impl Info {
     fn parse(sent: &RawValue) -> Result<Self, ApiError> {
+        let wrong = || {
+            let text = "info should be a comma separated list of attributes: user_count, subscription_count";
+            ApiError::bad_request(text)
+        };
         let mut info = Self::default();
-        for attribute in text(sent).unwrap_or("?".into()).split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        let list = text(sent).ok_or_else(wrong)?;
+        for attribute in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
             match attribute {
                 "user_count" => info.user_count = true,
                 "subscription_count" => info.subscription_count = true,
-                _ => {
-                    return Err(ApiError::bad_request(
-                        "info should be a comma separated list of attributes: user_count, subscription_count",
-                    ));
-                }
+                _ => return Err(wrong()),
             }
         }
         Ok(info)
@@ -224,8 +225,7 @@ fn parameters_of(query: &Signed) -> String {
 }
 
 fn parse<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, ApiError> {
-    object(json)
-        .ok_or_else(|| ApiError::bad_request("Invalid JSON: expected an object, or an array of objects in batch"))
+    object(json).map_err(|why| ApiError::bad_request(format!("Invalid JSON: {why:.200}")))
 }
 
 fn expected_string(parameter: &str) -> ApiError {

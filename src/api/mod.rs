@@ -34,7 +34,6 @@ pub fn router(api: Api) -> Router {
         .route("/apps/{app_id}/events", post(events::trigger))
         .route("/apps/{app_id}/batch_events", post(events::batch))
         .route("/up", get(up))
-        .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .with_state(api)
 }
 

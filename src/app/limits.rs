@@ -50,7 +50,7 @@ pub struct Limits {
 }
 
 /// A fixed window: the first message opens it, and within it messages past `max_attempts` are refused with 4301.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MessageRate {
     /// Messages that one window lets through.

@@ -1,11 +1,17 @@
 //! What `fanfare serve --dev` prints: everything needed to connect an app and to send it something.
 
 use crate::config::{DEV_APP_ID as ID, DEV_APP_KEY as KEY, DEV_APP_SECRET as SECRET};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Credentials, an Echo snippet, a `.env` block and a command that publishes.
-pub(super) fn instructions(address: SocketAddr, path: &str) -> String {
-    let (host, port) = (address.ip(), address.port());
+pub(super) fn instructions(address: SocketAddr, hostname: Option<&str>, path: &str) -> String {
+    let port = address.port();
+    let host = match (hostname, address.ip()) {
+        (Some(name), _) => name.to_owned(),
+        (None, any) if any.is_unspecified() => "localhost".to_owned(),
+        (None, IpAddr::V4(ip)) => ip.to_string(),
+        (None, IpAddr::V6(ip)) => format!("[{ip}]"),
+    };
     let (ws_path, server_path) = match path {
         "" => (String::new(), String::new()),
         path => (format!("\n      wsPath: '{path}',"), format!("\n  REVERB_SERVER_PATH={path}")),
@@ -41,7 +47,7 @@ Echo, in the page:
       forceTLS: false,
       enabledTransports: ['ws', 'wss'],
   }});
-  Echo.channel('my-channel').listen('.hello', (event) => console.log(event));
+  window.Echo.channel('my-channel').listen('.hello', (event) => console.log(event));
 
 Publish to it, in a shell:
 
@@ -49,7 +55,26 @@ Publish to it, in a shell:
   md5=$(printf %s "$body" | openssl dgst -md5 -r | cut -c-32)
   query="auth_key={KEY}&auth_timestamp=$(date +%s)&auth_version=1.0&body_md5=$md5"
   signature=$(printf 'POST\n/apps/{ID}/events\n%s' "$query" | openssl dgst -sha256 -hmac {SECRET} -r | cut -c-64)
-  curl -d "$body" "http://{address}{path}/apps/{ID}/events?$query&auth_signature=$signature"
+  curl -d "$body" "http://{host}:{port}{path}/apps/{ID}/events?$query&auth_signature=$signature"
 "#
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_ones_that_a_page_can_use() {
+        for (address, hostname, path, expect) in [
+            ("127.0.0.1:8080", None, "", "http://127.0.0.1:8080/apps"),
+            ("0.0.0.0:80", None, "", "http://localhost:80/apps"),
+            ("0.0.0.0:80", Some("a.test"), "", "http://a.test:80/apps"),
+            ("[::1]:8080", None, "/ws", "http://[::1]:8080/ws/apps"),
+        ] {
+            let printed = instructions(address.parse().expect("an address"), hostname, path);
+            assert!(printed.contains(expect), "{printed}");
+            assert_eq!(printed.contains("wsPath: '/ws'"), path == "/ws");
+        }
+    }
 }

@@ -8,6 +8,7 @@ mod serve;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// What was asked for cannot be configured (`EX_CONFIG` of sysexits): nothing was started.
@@ -32,7 +33,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Cli { command: Command::Serve(serve) }) => serve.run(),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-                print!("{error}");
+                say(&error.to_string());
                 ExitCode::SUCCESS
             }
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
@@ -43,10 +44,19 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// Prints for people and scripts. Nobody may be reading, which is no reason to stop serving.
+fn say(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
 /// Says in one line why nothing was started.
 fn refuse(message: &str) -> ExitCode {
-    eprintln!("fanfare: {message}");
+    complain(message);
     ExitCode::from(BAD_CONFIG)
+}
+
+fn complain(message: &str) {
+    let _ = writeln!(io::stderr(), "fanfare: {message}");
 }
 
 /// The parser's message without its layout and its usage text.

@@ -1,8 +1,8 @@
 //! `fanfare serve`.
 
-use super::{dev, refuse};
+use super::{complain, dev, refuse, say};
 use crate::config::{Config, Sources};
-use crate::server::Server;
+use crate::server::{Fatal, Server};
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -64,12 +64,13 @@ impl Serve {
         let served = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
-            .map_err(|error| format!("cannot start threads: {error}"))
+            .map_err(Fatal::System)
             .and_then(|runtime| runtime.block_on(serve(config, dev)));
         match served {
             Ok(()) => ExitCode::SUCCESS,
+            Err(error @ Fatal::Host { .. }) => refuse(&error.to_string()),
             Err(error) => {
-                eprintln!("fanfare: {error}");
+                complain(&error.to_string());
                 ExitCode::FAILURE
             }
         }
@@ -93,19 +94,19 @@ impl Serve {
     }
 }
 
-async fn serve(config: Config, dev: bool) -> Result<(), String> {
+async fn serve(config: Config, dev: bool) -> Result<(), Fatal> {
     let (path, hostname) = (config.server.path.clone(), config.server.hostname.clone());
     // Before the port is announced, so that a signal sent on seeing it is not lost.
     let (mut first, mut second) = (Signals::new()?, Signals::new()?);
-    let server = Server::bind(config).await.map_err(|error| error.to_string())?;
-    let address = server.local_addr().map_err(|error| error.to_string())?;
-    println!("{}", announcement(address, &path, hostname.as_deref()));
+    let server = Server::bind(config).await?;
+    let address = server.local_addr()?;
+    say(&announcement(address, &path, hostname.as_deref()));
     if dev {
-        println!("{}", dev::instructions(address, &path));
+        say(&dev::instructions(address, hostname.as_deref(), &path));
     }
     let stop = async {
         first.recv().await;
-        println!("INFO  Gracefully terminating connections.");
+        say("INFO  Gracefully terminating connections.");
     };
     let hurry = async {
         second.recv().await;
@@ -131,9 +132,8 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> Result<Self, String> {
-        let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
-        Ok(Self { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())? })
+    fn new() -> io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
     }
 
     async fn recv(&mut self) {

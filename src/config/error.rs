@@ -73,8 +73,8 @@ pub(super) fn origin(value: &Value) -> impl Display + '_ {
 /// A value as a message may repeat it.
 fn shown(key: &str, value: &Value) -> String {
     match &value.kind {
-        _ if is_secret(key) => "***".to_owned(),
         ValueKind::String(text) if text.is_empty() => "empty".to_owned(),
+        _ if is_secret(key) => "***".to_owned(),
         ValueKind::String(text) if text.chars().count() > SHOWN_CHARS => {
             format!("{:?}...", text.chars().take(SHOWN_CHARS).collect::<String>())
         }

@@ -18,7 +18,7 @@ fn app(config: &Config) -> &App {
 }
 
 fn rate(config: &Config) -> Option<MessageRate> {
-    app(config).limits.message_rate.clone()
+    app(config).limits.message_rate
 }
 
 #[test]
@@ -91,17 +91,17 @@ fn rate_limiting() {
     const ON: (&str, &str) = ("REVERB_APP_RATE_LIMITING_ENABLED", "true");
     let default = MessageRate { max_attempts: 60, decay_secs: 60, terminate: false };
     for word in ["true", "(true)", "1", "on", "YES"] {
-        check(&[("REVERB_APP_RATE_LIMITING_ENABLED", word)], rate, Some(default.clone()));
+        check(&[("REVERB_APP_RATE_LIMITING_ENABLED", word)], rate, Some(default));
     }
     for word in ["false", "0", "off", "no", "", "null"] {
         check(&[("REVERB_APP_RATE_LIMITING_ENABLED", word)], rate, None);
     }
-    let attempts = MessageRate { max_attempts: 5, ..default.clone() };
+    let attempts = MessageRate { max_attempts: 5, ..default };
     check(&[ON, ("REVERB_APP_RATE_LIMIT_MAX_ATTEMPTS", "5")], rate, Some(attempts));
-    let decay = MessageRate { decay_secs: 7, ..default.clone() };
+    let decay = MessageRate { decay_secs: 7, ..default };
     check(&[ON, ("REVERB_APP_RATE_LIMIT_DECAY_SECONDS", "7")], rate, Some(decay));
     for word in ["1", "true", "on", "yes"] {
-        let terminate = MessageRate { terminate: true, ..default.clone() };
+        let terminate = MessageRate { terminate: true, ..default };
         check(&[ON, ("REVERB_APP_RATE_LIMIT_TERMINATE", word)], rate, Some(terminate));
     }
     check(&[("REVERB_APP_RATE_LIMIT_MAX_ATTEMPTS", "5")], rate, None);

@@ -23,6 +23,14 @@ pub(super) fn host(text: &str) -> Result<(), &'static str> {
     Err("must be a host name or an IP address, without scheme, port or path")
 }
 
+/// A name that is only shown.
+pub(super) fn shown(text: &str) -> Result<(), &'static str> {
+    if text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err("must be a host name, without blanks or control characters");
+    }
+    Ok(())
+}
+
 /// `host` without the brackets that people put around IPv6 addresses.
 pub(super) fn bare_host(text: &str) -> &str {
     text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text)
@@ -97,6 +105,7 @@ mod tests {
         let good = ["0.0.0.0", "::", "[::1]", "localhost", "ws.app.example", "redis_1", "münchen.de", "3com.com"];
         let bad = ["", "http://a.b", "a:80", "a/b", "1.2.3", "300.1.1.1", "8080", "a..b", "-a.b", "a b", "[a", "*"];
         check(host, &good, &bad);
+        check(shown, &["a.test", "localhost:8080", "https://a.test"], &["", "a b", "a\n"]);
         check(
             path,
             &["", "/", "ws", "/ws/", "/a/b", "a.b-c_d~e"],

@@ -44,7 +44,7 @@ const SERVER: Keys = &[
     ("host", Text(rules::host)),
     ("port", Number(0, 65_535)),
     ("path", Text(rules::path)),
-    ("hostname", Text(rules::host)),
+    ("hostname", Text(rules::shown)),
     ("debug", Switch),
     ("header_timeout_secs", Number(1, 3600)),
     ("body_timeout_secs", Number(1, 3600)),

@@ -113,13 +113,14 @@ impl Hub {
     }
 
     /// Queues the frame made by `encode` for every subscriber of the channel but `except`; it is not made if the
-    /// channel has none.
-    pub fn deliver(&self, name: &ChannelName, except: Option<SocketId>, encode: impl FnOnce() -> Frame) {
-        let Some(channel) = self.channels.get(name).map(|channel| channel.clone()) else { return };
+    /// channel has none. Returns how many will get it.
+    pub fn deliver(&self, name: &ChannelName, except: Option<SocketId>, encode: impl FnOnce() -> Frame) -> usize {
+        let Some(channel) = self.channels.get(name).map(|channel| channel.clone()) else { return 0 };
         let delivery = channel.deliver(&encode(), except);
         self.metrics.encodings_total.add(1);
         self.metrics.deliveries_total.add(delivery.queued);
         self.report(name, &delivery);
+        delivery.queued
     }
 
     /// Connections and members of a channel, zeros where nobody is.

@@ -1,6 +1,5 @@
 //! Channel names and what their prefixes mean (spec 2.1, 2.2).
 
-use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -74,12 +73,6 @@ fn check(name: &str, max: usize) -> Result<(), InvalidName> {
         _ if !name.bytes().all(allowed) => Err(InvalidName::Alphabet),
         _ if name.len() > max => Err(InvalidName::TooLong(max)),
         _ => Ok(()),
-    }
-}
-
-impl Borrow<str> for ChannelName {
-    fn borrow(&self) -> &str {
-        &self.0
     }
 }
 

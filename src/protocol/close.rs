@@ -3,8 +3,6 @@
 /// Why the server ends a connection. The number tells client libraries whether and when to come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseCode {
-    /// The client closed first; its frame is echoed (E3).
-    Normal,
     /// The client broke RFC 6455 (section 7.4.1).
     ProtocolError,
     /// A text message that is not UTF-8 (RFC 6455, section 7.4.1).
@@ -48,7 +46,6 @@ impl CloseCode {
 
     fn parts(self) -> (u16, &'static str) {
         match self {
-            Self::Normal => (1000, ""),
             Self::ProtocolError => (1002, "WebSocket protocol violated"),
             Self::InvalidText => (1007, "Text is not UTF-8"),
             Self::TooBig => (1009, "Maximum message size exceeded"),
@@ -75,7 +72,6 @@ mod tests {
     fn reasons_fit_into_a_close_frame_and_codes_are_legal() {
         use CloseCode::*;
         for close in [
-            Normal,
             ProtocolError,
             InvalidText,
             TooBig,

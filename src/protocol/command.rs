@@ -67,7 +67,7 @@ impl<'a> Command<'a> {
     /// Reads one text message. Unknown members are ignored; what cannot be a command is refused, and the connection
     /// stays open (G1 to G3).
     pub fn parse(message: &'a str) -> Result<Self, Rejection> {
-        let envelope: Envelope<'a> = json::object(message).ok_or_else(|| Rejection::new("Received invalid JSON"))?;
+        let envelope: Envelope<'a> = json::object(message).map_err(|_| Rejection::new("Received invalid JSON"))?;
         let event = envelope.event.and_then(text).ok_or_else(|| Rejection::new("Missing parameter: event"))?;
         match &*event {
             "pusher:subscribe" => subscribe(envelope.data).map(Self::Subscribe),
@@ -103,7 +103,7 @@ fn subscribe(data: Option<&RawValue>) -> Result<Subscribe<'_>, Rejection> {
 }
 
 fn asked(json: &str) -> Option<Subscribe<'_>> {
-    let data: Data<'_> = json::object(json)?;
+    let data: Data<'_> = json::object(json).ok()?;
     Some(Subscribe {
         channel: data.channel.and_then(text)?,
         auth: data.auth.and_then(text),

@@ -1,6 +1,5 @@
 //! Names of connections and of people.
 
-use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -50,12 +49,6 @@ impl UserId {
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Borrow<str> for UserId {
-    fn borrow(&self) -> &str {
         &self.0
     }
 }

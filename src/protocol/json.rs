@@ -4,10 +4,17 @@ use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 use std::borrow::Cow;
 
-/// Reads a JSON object. serde would also take an array for a struct, field by field.
-pub fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
-    let opens = json.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{');
-    opens.then(|| serde_json::from_str(json).ok()).flatten()
+/// Reads a JSON object, or says why it is none. serde would also take an array for a struct, field by field.
+pub fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, String> {
+    if !json.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{') {
+        return Err("expected an object".to_owned());
+    }
+    serde_json::from_str(json).map_err(|error| error.to_string())
+}
+
+/// A text for a line of the log: control characters become blanks.
+pub fn one_line(text: &str) -> String {
+    text.chars().take(500).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// A JSON string holding `text`.
@@ -16,7 +23,7 @@ pub fn quote(text: &str) -> Box<RawValue> {
 }
 
 /// Whether the value is a JSON string.
-pub fn is_string(value: &RawValue) -> bool {
+fn is_string(value: &RawValue) -> bool {
     value.get().starts_with('"')
 }
 
@@ -77,9 +84,9 @@ mod tests {
         struct One {
             one: u8,
         }
-        assert_eq!(object::<One>(" {\"one\":1}").map(|o| o.one), Some(1));
-        assert!(object::<One>("[1]").is_none());
-        assert!(object::<One>("").is_none());
+        assert_eq!(object::<One>(" {\"one\":1}").map(|o| o.one), Ok(1));
+        assert!(object::<One>("[1]").is_err());
+        assert!(object::<One>("").is_err());
     }
 
     #[test]

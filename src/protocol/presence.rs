@@ -38,7 +38,7 @@ impl Member {
             #[serde(borrow)]
             user_info: Option<&'a RawValue>,
         }
-        let data: ChannelData<'_> = super::json::object(channel_data).ok_or(InvalidMember::Shape)?;
+        let data: ChannelData<'_> = super::json::object(channel_data).map_err(|_| InvalidMember::Shape)?;
         let id = match super::json::text(data.user_id) {
             Some(text) => text,
             None if is_integer(data.user_id.get()) => data.user_id.get().into(),

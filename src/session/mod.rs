@@ -28,7 +28,7 @@ pub struct Session {
     node: Arc<Node>,
     version: u8,
     last_seen: Instant,
-    probed: bool,
+    probed: Option<Instant>,
     client_events: Window,
     messages: Window,
 }
@@ -38,8 +38,6 @@ pub struct Session {
 pub enum Tick {
     /// Nothing until then.
     Wait(Instant),
-    /// A ping now, and nothing more until then.
-    Probe(Instant),
     /// The end.
     Close(CloseCode),
 }
@@ -53,7 +51,7 @@ impl Session {
             node,
             version,
             last_seen: Instant::now(),
-            probed: false,
+            probed: None,
             client_events: Window::default(),
             messages: Window::default(),
         }
@@ -72,13 +70,18 @@ impl Session {
     /// Takes note that something came in, whatever it was (P3).
     pub fn alive(&mut self, now: Instant) {
         self.last_seen = now;
-        self.probed = false;
+        self.probed = None;
     }
 
     /// Handles one text message. An error ends the connection; everything else is answered and survived.
     pub fn receive(&mut self, message: &str, now: Instant) -> Result<(), CloseCode> {
-        tracing::debug!(app.id = self.app().id, socket.id = %self.connection.socket(), "message received: {message:.500}");
-        if let Some(rate) = &self.app().clone().limits.message_rate
+        tracing::debug!(
+            app.id = self.app().id,
+            socket.id = %self.connection.socket(),
+            "message received: {}",
+            json::one_line(message)
+        );
+        if let Some(rate) = self.app().limits.message_rate
             && !self.messages.admit(now, rate.max_attempts, Duration::from_secs(rate.decay_secs.into()))
         {
             self.reject(&Rejection::rate("Rate limit exceeded"));
@@ -106,22 +109,25 @@ impl Session {
         self.reject(&Rejection::new("Binary messages are not supported: send JSON as text"));
     }
 
-    /// Says what is due at `now` (P4, P5).
+    /// Says what is due at `now` (P4, P5). A probe has the whole pong timeout to be answered, and an answer is noticed
+    /// in time for the next probe to come one ping interval after it.
     pub fn tick(&mut self, now: Instant) -> Tick {
         let limits = &self.app().limits;
-        let (probe, give_up) = match self.version {
-            ..=4 => (limits.ping_interval(), OLD_CLIENT_SILENCE),
-            _ => (limits.ping_interval(), limits.ping_interval() + limits.pong_timeout()),
-        };
-        let silence = now.duration_since(self.last_seen);
-        if silence >= give_up {
-            return Tick::Close(if self.version <= 4 { CloseCode::Inactive } else { CloseCode::PongTimeout });
+        let (interval, patience) = (limits.ping_interval(), limits.pong_timeout());
+        if self.version <= 4 && now >= self.last_seen + OLD_CLIENT_SILENCE {
+            return Tick::Close(CloseCode::Inactive);
         }
-        if silence < probe {
-            return Tick::Wait(self.last_seen + probe);
+        match self.probed {
+            None if now < self.last_seen + interval => Tick::Wait(self.last_seen + interval),
+            None => {
+                self.probed = Some(now);
+                self.send(Frame::ping());
+                Tick::Wait(now + interval.min(patience))
+            }
+            Some(_) if self.version <= 4 => Tick::Wait(self.last_seen + OLD_CLIENT_SILENCE),
+            Some(probed) if now < probed + patience => Tick::Wait(probed + patience),
+            Some(_) => Tick::Close(CloseCode::PongTimeout),
         }
-        let next = self.last_seen + give_up;
-        if std::mem::replace(&mut self.probed, true) { Tick::Wait(next) } else { Tick::Probe(next) }
     }
 
     /// Takes note of how the connection ended.
@@ -151,6 +157,8 @@ impl Session {
         };
         match subscription {
             Ok(subscription) => {
+                let (socket, channel) = (self.connection.socket(), subscription.channel());
+                tracing::debug!(app.id = self.app().id, socket.id = %socket, channel.name = %channel, "subscribed");
                 // Most connections have few channels, so the list does not start with room for four.
                 if self.subscriptions.is_empty() {
                     self.subscriptions.reserve_exact(1);
@@ -159,6 +167,7 @@ impl Session {
                 Ok(())
             }
             Err(refusal) => {
+                tracing::debug!(socket.id = %self.connection.socket(), "no subscription to {}", json::one_line(&asked.channel));
                 self.send(Frame::subscription_error(&asked.channel, &refusal));
                 Err(Rejection::new(refusal.message))
             }
@@ -229,7 +238,7 @@ impl Session {
             socket.id = %self.connection.socket(),
             code = rejection.code,
             "refused: {}",
-            rejection.message
+            json::one_line(&rejection.message)
         );
         self.send(Frame::rejection(rejection));
     }

@@ -105,7 +105,7 @@ async fn a_refused_subscription_says_so_twice_and_leaves_nothing() {
     let refusal = data(first);
     assert_eq!((&refusal["type"], &refusal["status"]), (&json!("AuthError"), &json!(401)));
     assert_eq!(refusal["error"], message(second));
-    assert_eq!(node.hubs().map(|hub| hub.channels()).sum::<usize>(), 0);
+    assert_eq!(node.channels(), 0);
     assert_eq!(client.subscribe("private-a").len(), 1);
 }
 
@@ -236,18 +236,47 @@ async fn reverbs_message_rate_counts_everything_and_may_end_the_connection() {
     }
 }
 
+/// Whether a ping waits in the outbox, which is emptied.
+fn pinged(client: &Client) -> bool {
+    match client.0.outbox().poll_ready(&mut Context::from_waker(Waker::noop())) {
+        Poll::Pending => false,
+        Poll::Ready(()) => client.0.outbox().take().unwrap().contains(&Frame::ping()),
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_silent_client_is_probed_then_closed() {
     let mut client = Client::connect(&node(|_| {}), 7);
     let start = Instant::now();
     let at = |secs: u64| start + Duration::from_secs(secs);
     assert_eq!(client.0.tick(at(119)), Tick::Wait(at(120)));
-    assert_eq!(client.0.tick(at(120)), Tick::Probe(at(150)));
+    assert!(!pinged(&client));
+    assert_eq!(client.0.tick(at(120)), Tick::Wait(at(150)));
+    assert!(pinged(&client));
     assert_eq!(client.0.tick(at(149)), Tick::Wait(at(150)));
     client.0.alive(at(149));
     assert_eq!(client.0.tick(at(150)), Tick::Wait(at(269)));
-    assert_eq!(client.0.tick(at(269)), Tick::Probe(at(299)));
-    assert_eq!(client.0.tick(at(299)), Tick::Close(CloseCode::PongTimeout));
+    assert!(!pinged(&client));
+    assert_eq!(client.0.tick(at(270)), Tick::Wait(at(300)));
+    assert!(pinged(&client));
+    assert_eq!(client.0.tick(at(300)), Tick::Close(CloseCode::PongTimeout));
+}
+
+/// Probes keep their interval, and each has the whole timeout to be answered, also where it is the longer of the two.
+#[tokio::test(start_paused = true)]
+async fn a_short_ping_interval_leaves_the_pong_its_time() {
+    let short = |app: &mut App| (app.limits.ping_interval_secs, app.limits.pong_timeout_secs) = (10, 30);
+    let mut client = Client::connect(&node(short), 7);
+    let start = Instant::now();
+    let at = |secs: u64| start + Duration::from_secs(secs);
+    assert_eq!(client.0.tick(at(10)), Tick::Wait(at(20)));
+    client.0.alive(at(11));
+    assert_eq!(client.0.tick(at(20)), Tick::Wait(at(21)));
+    assert!(pinged(&client));
+    assert_eq!(client.0.tick(at(21)), Tick::Wait(at(31)));
+    assert!(pinged(&client));
+    assert_eq!(client.0.tick(at(31)), Tick::Wait(at(51)));
+    assert_eq!(client.0.tick(at(51)), Tick::Close(CloseCode::PongTimeout));
 }
 
 #[tokio::test(start_paused = true)]
@@ -255,7 +284,9 @@ async fn a_client_of_protocol_4_has_a_day() {
     let mut client = Client::connect(&node(|_| {}), 4);
     let start = Instant::now();
     let day = start + Duration::from_secs(24 * 60 * 60);
-    assert_eq!(client.0.tick(start + Duration::from_secs(200)), Tick::Probe(day));
+    client.0.tick(start + Duration::from_secs(200));
+    assert!(pinged(&client));
+    assert_eq!(client.0.tick(start + Duration::from_secs(230)), Tick::Wait(day));
     assert_eq!(client.0.tick(day - Duration::from_secs(1)), Tick::Wait(day));
     assert_eq!(client.0.tick(day), Tick::Close(CloseCode::Inactive));
 }

@@ -41,9 +41,11 @@ async fn data_arrives_as_it_was_sent() {
             .expect(200, "{}");
         assert_eq!(client.next().await, json!({ "event": name, "channel": "a", "data": heard }));
     }
-    let escaped = r#"{"name":"\u00e9","channel":"a","data":"\u00e9\/\ud83d\ude00"}"#;
+    // The data's escapes are the back end's own, byte for byte.
+    let escaped = r#"{"name":"\u00e9","channel":"a","data":"\u00e9\/\ud83d\ude00 {\"a\":1}"}"#;
     http.signed("POST", &path, escaped).await.expect(200, "{}");
-    assert_eq!(client.next().await, json!({ "event": "é", "channel": "a", "data": "é/😀" }));
+    let tokio_tungstenite::tungstenite::Message::Text(text) = client.message().await else { panic!("no text") };
+    assert_eq!(text.as_str(), r#"{"event":"é","channel":"a","data":"\u00e9\/\ud83d\ude00 {\"a\":1}"}"#);
 }
 
 #[tokio::test]
@@ -229,4 +231,7 @@ async fn other_routes_and_methods_are_refused_in_plain_text() {
     let answer = http.request("GET", "/apps/3/events", "").await;
     answer.expect_error(405, "Method not allowed");
     assert!(answer.head.contains("\r\nallow: post\r\n"), "{}", answer.head);
+    http.request("POST", "/app/key", "").await.expect_error(405, "Method not allowed");
+    let twice = r#"{"name":"a","name":"b","channel":"a","data":"x"}"#;
+    http.signed("POST", &format!("/apps/{APP}/events"), twice).await.expect_error(400, "duplicate field `name`");
 }

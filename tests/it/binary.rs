@@ -137,6 +137,70 @@ async fn a_reverb_env_is_enough_and_signals_end_it_in_order() {
     }
 }
 
+#[test]
+fn a_host_of_another_machine_is_a_mistake_of_configuration() {
+    for host in ["203.0.113.9", "nothing.invalid"] {
+        let output = Folder::new(APP).output(&["serve", "--host", host]);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{error}");
+        assert!(error.contains(&format!("server.host is \"{host}\"")) && error.lines().count() == 1, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_reading_the_output_is_no_reason_to_end_badly() {
+    let folder = Folder::new(&format!("{APP}REVERB_SERVER_HOST=127.0.0.1\nREVERB_SERVER_PORT=0\n"));
+    let mut command = folder.fanfare(&["serve"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    drop(out);
+    let address = line.split("Starting server on ").nth(1).unwrap().trim().to_owned();
+    let mut client = Client::connect(address.parse().unwrap(), "/app/key").await;
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(client.closed().await.0, 4200);
+    drop(client);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn debugging_shows_each_broadcast_with_its_payload() {
+    let folder = Folder::new(&format!("{APP}REVERB_SERVER_HOST=127.0.0.1\nREVERB_SERVER_PORT=0\n"));
+    let log = fs::File::create(folder.0.join("log")).unwrap();
+    let mut command = folder.fanfare(&["serve", "--debug"]);
+    command.stderr(log);
+    let mut server = Running::start(command);
+    let mut client = Client::connect(server.address.parse().unwrap(), "/app/key").await;
+    client.subscribe("my-channel").await;
+    let auth =
+        format!("key:{}", fanfare::protocol::signature::Secret::new("secret").sign(&[&client.socket_id, ":private-a"]));
+    client
+        .send(&serde_json::json!({ "event": "pusher:subscribe", "data": { "channel": "private-a", "auth": auth } }))
+        .await;
+    client.next().await;
+    client
+        .send(&serde_json::json!({ "event": "client-typing", "channel": "private-a", "data": { "who": "me\n" } }))
+        .await;
+    client.text("no JSON").await;
+    client.error().await;
+    client.close().await;
+    server.signal("-TERM");
+    server.ended();
+    let log = fs::read_to_string(folder.0.join("log")).unwrap();
+    for part in [
+        "connection established",
+        r#"message received: {"data":{"#,
+        "subscribed",
+        r#"broadcast client-typing to 0 connections app.id="1" channel.name=private-a data={"who":"me\n"}"#,
+        "refused: Received invalid JSON",
+        "connection ended",
+    ] {
+        assert!(log.contains(part), "{log} lacks {part}");
+    }
+    assert!(!log.contains('\u{1b}'), "colours in a file");
+}
+
 #[tokio::test]
 async fn later_sources_win() {
     let folder =

@@ -74,7 +74,7 @@ const TABLES: [(&str, &str, &str); 4] = [
     ("server", "src/config/server.rs", "Server"),
     ("limits", "src/app/limits.rs", "Limits"),
     ("limits.message_rate", "src/app/limits.rs", "MessageRate"),
-    ("apps", "src/app.rs", "App"),
+    ("apps", "src/app/mod.rs", "App"),
 ];
 
 /// The lines of a table in the config file, with its examples; `[limits.message_rate]` is a setting of `[limits]`.

@@ -21,18 +21,28 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
 ];
 
-/// Foreign names and the places, as path prefixes, that may use them.
+/// Foreign crates, parts of them, or words, and the places, as path prefixes, that may use them. A crate's name also
+/// stands for its companions: `hyper` for `hyper_util`.
 const FENCES: &[(&str, &[&str])] = &[
     ("tungstenite", &["transport/ws"]),
+    ("tokio_tungstenite", &["transport/ws"]),
     ("axum", &["transport", "api", "server"]),
     ("hyper", &["transport", "api", "server"]),
+    ("http_body_util", &["api"]),
     ("dashmap", &["hub/mod.rs"]),
     ("parking_lot", &["hub"]),
-    ("std::env", &["config", "main.rs"]),
     ("clap", &["cli"]),
+    ("config::", &["config", "server", "cli"]),
     ("tokio", &["session", "transport", "api", "server", "cli"]),
+    ("tokio::net", &["transport", "server"]),
+    ("std::net", &["config", "server", "cli"]),
+    ("std::env", &["config", "main.rs"]),
+    ("std::fs", &["config"]),
     ("tracing", &["hub", "node", "session", "transport", "api", "server", "cli"]),
     ("SystemTime", &["api/signed.rs", "protocol/request.rs"]),
+    ("Instant", &["session", "transport", "server"]),
+    ("async", &["transport", "api", "server", "cli"]),
+    (".await", &["transport", "api", "server", "cli"]),
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
@@ -45,35 +55,71 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Code without comments and without tests, which come last in a file or in a file of their own.
+/// Code without comments, strings and tests, which come last in a file or in a file of their own.
 fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+    let line = |line: &str| {
+        let line = line.replace("\\\"", "");
+        let outside: String = line.split('"').step_by(2).collect();
+        outside.split("//").next().unwrap_or_default().to_owned()
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// First segments of the paths that start with `crate::` or, in the root's own files, with `fanfare::`; groups such as
-/// `crate::{a, b}` are opened.
-fn imports(code: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for rest in code.split("crate::").skip(1).chain(code.split("fanfare::").skip(1)) {
-        let list = match rest.strip_prefix('{') {
-            Some(group) => group.split('}').next().unwrap_or_default(),
-            None => rest,
-        };
-        let names = if rest.starts_with('{') { list.split(',').collect() } else { vec![list] };
-        for name in names {
-            found.insert(name.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned());
+/// Every path that a `use` or an expression names, with groups opened: `a::{b, c::{d, e}}` is `a::b`, `a::c::d` and
+/// `a::c::e`.
+fn paths(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut prefixes = vec![String::new()];
+    let mut path = String::new();
+    for c in code.chars().filter(|c| *c != '\n').chain([';']) {
+        match c {
+            '{' if path.ends_with("::") => {
+                prefixes.push(format!("{}{}", prefixes[prefixes.len() - 1], std::mem::take(&mut path)));
+            }
+            _ if c.is_alphanumeric() || c == '_' || c == ':' => path.push(c),
+            _ => {
+                let word = std::mem::take(&mut path);
+                if word.contains("::") || (prefixes.len() > 1 && !word.is_empty()) {
+                    found.push(format!("{}{word}", prefixes[prefixes.len() - 1]));
+                }
+                if c == '}' && prefixes.len() > 1 {
+                    prefixes.pop();
+                }
+            }
         }
     }
     found
 }
 
+/// Modules of the crate that the code of the file at `path` names, through `crate::`, `fanfare::` or `super::`.
+fn imports(path: &str, code: &str) -> BTreeSet<String> {
+    let mut folders: Vec<&str> = path.trim_end_matches(".rs").split('/').collect();
+    if ["mod", "lib", "main"].contains(&folders[folders.len() - 1]) {
+        folders.pop();
+    }
+    let top = |path: &String| {
+        let mut segments: Vec<&str> = path.split("::").collect();
+        if segments[0] == "crate" || segments[0] == "fanfare" {
+            return segments.get(1).map(|module| (*module).to_owned());
+        }
+        let ups = segments.iter().take_while(|segment| **segment == "super").count();
+        let outside = ups > 0 && ups >= folders.len();
+        outside.then(|| segments.remove(ups).to_owned())
+    };
+    paths(code).iter().filter_map(top).filter(|module| !module.is_empty()).collect()
+}
+
+/// Whether the code uses the foreign `name`.
 fn mentions(code: &str, name: &str) -> bool {
     let word = |c: char| c.is_alphanumeric() || c == '_';
+    if name.contains("::") && !name.ends_with("::") {
+        return paths(code).iter().any(|path| path == name || path.starts_with(&format!("{name}::")));
+    }
     code.match_indices(name).any(|(at, _)| {
-        let after = code[at + name.len()..].chars().next();
-        let before = code[..at].chars().next_back();
-        !after.is_some_and(word) && !before.is_some_and(|c| word(c) && !name.starts_with("tungstenite"))
+        let (before, after) = (code[..at].chars().next_back(), code[at + name.len()..].chars().next());
+        let ends = name.ends_with("::") || !after.is_some_and(|c| word(c) && c != '_');
+        ends && (name.starts_with('.') || !before.is_some_and(|c| word(c) || c == ':'))
     })
 }
 
@@ -93,7 +139,7 @@ fn imports_point_downward() {
         let code = code(&text);
         let module = path.split(['/', '.']).next().unwrap();
         let (_, allowed) = LAYERS.iter().find(|(name, _)| *name == module).expect("a module without a layer");
-        for import in imports(&code) {
+        for import in imports(&path, &code) {
             if import != module && !allowed.contains(&&*import) {
                 wrong.push(format!("{path} imports {import}"));
             }
@@ -114,12 +160,45 @@ fn imports_point_downward() {
 }
 
 #[test]
-fn the_check_sees_what_it_should() {
-    let imported = imports("use crate::{app::App, node};\nuse crate::hub::Outbox; let x = crate::protocol::Frame;");
-    assert_eq!(imported.into_iter().collect::<Vec<_>>(), ["app", "hub", "node", "protocol"]);
-    assert!(
-        mentions("use axum::Router;", "axum") && !mentions("my_axum::x", "axum") && !mentions("axumite::x", "axum")
+fn the_check_sees_every_way_to_import() {
+    let check = |path: &str, code: &str, expect: &[&str]| {
+        assert_eq!(imports(path, code).into_iter().collect::<Vec<_>>(), expect, "{path}: {code}");
+    };
+    check("hub/mod.rs", "use crate::{app::App, node};\nlet x = crate::protocol::Frame;", &["app", "node", "protocol"]);
+    check("hub/mod.rs", "use crate::{protocol::{Frame as F}, node::Node};", &["node", "protocol"]);
+    check("api/mod.rs", "use crate::{app::{App, Limits}, session};", &["app", "session"]);
+    check("hub/mod.rs", "use super::node::Node;", &["node"]);
+    check("hub/outbox.rs", "use super::super::node::Node;", &["node"]);
+    check("hub/outbox.rs", "use super::channel::Channel;", &[]);
+    check("metrics.rs", "use super::node::Node;", &["node"]);
+    check("main.rs", "fanfare::cli::run()", &["cli"]);
+    assert_eq!(
+        code("a(\"http://x\", crate::node::Node) // crate::b\n#[cfg(test)]\nmod tests {\n crate::c"),
+        "a(, crate::node::Node) "
     );
-    assert!(mentions("tokio_tungstenite::x", "tungstenite"));
-    assert_eq!(code("a // crate::b\n#[cfg(test)]\nmod tests {\n crate::c"), "a ");
+}
+
+#[test]
+fn the_check_sees_foreign_names() {
+    for (code, name) in [
+        ("use axum::Router;", "axum"),
+        ("use hyper_util::rt;", "hyper"),
+        ("use tokio_util::task;", "tokio"),
+        ("use std::{env, fs};", "std::env"),
+        ("use std::{env, fs};", "std::fs"),
+        ("tokio::net::TcpStream", "tokio::net"),
+        ("x.await", ".await"),
+        ("async fn x()", "async"),
+        ("use config::Value;", "config::"),
+    ] {
+        assert!(mentions(code, name), "{code} {name}");
+    }
+    for (code, name) in [
+        ("my_axum::x", "axum"),
+        ("axumite::x", "axum"),
+        ("std::environment::x", "std::env"),
+        ("crate::config::x", "config::"),
+    ] {
+        assert!(!mentions(code, name), "{code} {name}");
+    }
 }

@@ -79,15 +79,31 @@ async fn after_unsubscribing_nothing_comes_until_subscribing_again() {
     assert_eq!(client.error().await, "No current subscription to channel a, or subscription in progress");
 }
 
-#[tokio::test]
+/// A publisher that never pauses, and subscribers that come while it publishes: none hears an event before it is told
+/// that it is subscribed, and from there on none misses one (SUB-15).
+#[tokio::test(flavor = "multi_thread")]
 async fn subscribing_and_publishing_at_once_keeps_the_order() {
     let server = TestServer::start();
-    for _ in 0..20 {
+    let mut http = server.http().await;
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let publisher = tokio::spawn(async move {
+        let mut n = 0;
+        while stopped.try_recv().is_err() {
+            http.trigger(&json!({ "name": n.to_string(), "channel": "busy", "data": "" })).await.expect(200, "{}");
+            n += 1;
+        }
+    });
+    for _ in 0..50 {
         let mut client = server.connect().await;
-        let ask = json!({ "event": "pusher:subscribe", "data": { "channel": "busy" } });
-        tokio::join!(client.send(&ask), server.publish("busy", "e", "x"));
-        assert_eq!(client.next().await["event"], "pusher_internal:subscription_succeeded");
+        client.subscribe("busy").await;
+        let number = |frame: serde_json::Value| frame["event"].as_str().unwrap().parse::<u32>().unwrap();
+        let first = number(client.next().await);
+        for n in 1..5 {
+            assert_eq!(number(client.next().await), first + n);
+        }
     }
+    stop.send(()).unwrap();
+    publisher.await.unwrap();
 }
 
 #[tokio::test]

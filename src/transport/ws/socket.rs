@@ -47,12 +47,12 @@ pub(super) async fn open(stream: TcpStream, read_ahead: Bytes, max_message_bytes
         .write_buffer_size(0)
         .max_message_size(Some(max_message_bytes))
         .max_frame_size(Some(max_message_bytes));
-    // The read-ahead keeps the HTTP server's whole buffer alive, so it is only kept if there is something in it.
+    // The read-ahead keeps the HTTP server's whole buffer alive, so it is dropped or copied.
     Box::new(if read_ahead.is_empty() {
         drop(read_ahead);
         WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await
     } else {
-        WebSocketStream::from_partially_read(stream, read_ahead.into(), Role::Server, Some(config)).await
+        WebSocketStream::from_partially_read(stream, read_ahead.to_vec(), Role::Server, Some(config)).await
     })
 }
 
@@ -113,10 +113,6 @@ pub(super) async fn drive(socket: &mut Socket, session: &mut Session) -> End {
             () = &mut timer => {
                 let next = match session.tick(Instant::now()) {
                     Tick::Wait(until) => until,
-                    Tick::Probe(until) => {
-                        outbox.push(Frame::ping());
-                        until
-                    }
                     Tick::Close(close) => return End::Close(close),
                 };
                 timer.as_mut().reset(next);

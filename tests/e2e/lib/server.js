@@ -53,6 +53,20 @@ function cleanEnv(home) {
 }
 
 export class Server {
+  args = ['serve'];
+  output = '';
+
+  /** `fanfare serve --dev`: credentials of its own, and no configuration. */
+  static async dev() {
+    const server = new Server();
+    server.port = await freePort();
+    Object.assign(server, { id: 'app-id', key: 'app-key', secret: 'app-secret' });
+    server.args = ['serve', '--dev', '--port', String(server.port)];
+    server.dir = await mkdtemp(join(tmpdir(), 'fanfare-e2e-'));
+    await server.run();
+    return server;
+  }
+
   static async start(extra = {}) {
     const server = new Server();
     server.port = await freePort();
@@ -72,7 +86,7 @@ export class Server {
 
   /** Starts the binary; also used to start it again on the same port. */
   async run() {
-    const child = spawn(BIN, ['serve'], {
+    const child = spawn(BIN, this.args, {
       cwd: this.dir,
       env: cleanEnv(this.dir),
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -86,16 +100,16 @@ export class Server {
       child.once('close', (code, signal) => done({ code, signal }));
     });
 
-    let output = '';
+    this.output = '';
     const ready = `Starting server on 127.0.0.1:${this.port}`;
     const started = once(
       (done) => {
         child.stdout.on('data', (chunk) => {
-          output += chunk;
-          if (output.includes(ready)) done({ listening: true });
+          this.output += chunk;
+          if (this.output.includes(ready)) done({ listening: true });
         });
         // Both pipes are read to the end: a full pipe would block the server.
-        child.stderr.on('data', (chunk) => (output += chunk));
+        child.stderr.on('data', (chunk) => (this.output += chunk));
         this.exited.then(done);
       },
       { what: `line "${ready}"`, timeout: READY_TIMEOUT },
@@ -105,7 +119,7 @@ export class Server {
       if (!listening) throw error ?? new Error(`${BIN} ended, code ${code}, signal ${signal}`);
     } catch (error) {
       child.kill('SIGKILL');
-      error.message += `\noutput of the server:\n${output}`;
+      error.message += `\noutput of the server:\n${this.output}`;
       throw error;
     }
   }

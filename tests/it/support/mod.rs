@@ -87,11 +87,11 @@ impl TestServer {
     }
 
     pub(crate) fn connections(&self) -> usize {
-        self.node.hubs().map(|hub| hub.connections()).sum()
+        self.node.connections()
     }
 
     pub(crate) fn channels(&self) -> usize {
-        self.node.hubs().map(|hub| hub.channels()).sum()
+        self.node.channels()
     }
 
     /// Asks the server to stop, without waiting for it.
