@@ -39,8 +39,10 @@
 //! reference to it. Each connection's task lets other ready tasks run, takes all that waits, and writes it with one
 //! vectored system call.
 //!
-//! **Fall behind.** An outbox that would pass its bound in bytes drops everything and closes its connection with 4100;
-//! a socket that takes nothing for the write deadline is given up. Single events are never dropped.
+//! **Fall behind.** Where an outbox fills, the API holds its publisher back for some milliseconds at most, so that a
+//! burst does not make fast readers look slow. An outbox that would pass its bound in bytes all the same drops
+//! everything and closes its connection with 4100; a socket that takes nothing for the write deadline is given up.
+//! Single events are never dropped.
 //!
 //! **Stop.** The listener closes, outboxes are closed with 4200 a slice at a time, tasks write what waits and their
 //! close frame, and the process ends when the last is gone or after 9 s.

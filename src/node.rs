@@ -3,8 +3,8 @@
 //! Must not know: WebSockets, HTTP, or how messages are parsed.
 
 use crate::app::{App, Apps};
-pub use crate::hub::{Counts, Registration as Connection};
-use crate::hub::{Full, Hub, Outbox, Subscription};
+pub use crate::hub::{Counts, Outbox, Reach, Registration as Connection};
+use crate::hub::{Full, Hub, Subscription};
 use crate::metrics::Metrics;
 use crate::protocol::command::Subscribe;
 use crate::protocol::json::{one_line, text};
@@ -104,16 +104,18 @@ impl Node {
     }
 
     /// Sends an event to its channel's subscribers: encoded once, queued for each, written by each connection's task.
-    pub fn publish(&self, app: &App, event: Event<'_>) {
+    pub fn publish(&self, app: &App, event: Event<'_>) -> Reach {
         let Event { channel, name, data, except, user_id } = event;
-        let reached = self.hub(app).deliver(channel, except, || Frame::event(channel, name, data, user_id));
+        let reach = self.hub(app).deliver(channel, except, || Frame::event(channel, name, data, user_id));
         tracing::debug!(
             app.id = app.id,
             channel.name = %channel,
             data = %one_line(&text(data).unwrap_or_default()),
-            "broadcast {} to {reached} connections",
-            one_line(name)
+            "broadcast {} to {} connections",
+            one_line(name),
+            reach.connections
         );
+        reach
     }
 
     /// Connections and members of a channel.

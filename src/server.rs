@@ -5,6 +5,7 @@ use crate::app::Apps;
 use crate::config::{self, Config};
 use crate::node::Node;
 use crate::protocol::CloseCode;
+use crate::transport::deadline::Deadline;
 use crate::transport::ws::{self, Upgrades};
 use axum::Router;
 use axum::extract::Request;
@@ -74,6 +75,8 @@ pub enum Fatal {
 struct Http {
     router: Router,
     header_timeout: Duration,
+    /// For answers that a client does not read.
+    write_timeout: Duration,
     /// Every connection's task; closed when the server stops.
     tasks: TaskTracker,
     /// Tells connections that speak HTTP to end after the request in hand.
@@ -102,7 +105,7 @@ impl Server {
         let api = Api { node: node.clone(), prefix: path.as_str().into(), body_timeout };
         let header_timeout = Duration::from_secs(header_timeout_secs.into());
         let router = router(upgrades, api, &path);
-        let http = Http { router, header_timeout, tasks, stop: CancellationToken::new() };
+        let http = Http { router, header_timeout, write_timeout: body_timeout, tasks, stop: CancellationToken::new() };
         Ok(Self { listener, node, http })
     }
 
@@ -168,7 +171,10 @@ impl Http {
             .timer(TokioTimer::new())
             .header_read_timeout(self.header_timeout)
             .max_buf_size(HEAD_BYTES)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.router))
+            .serve_connection(
+                TokioIo::new(Deadline::new(stream, self.write_timeout)),
+                TowerToHyperService::new(self.router),
+            )
             .with_upgrades();
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {

@@ -17,7 +17,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// Channels that one connection may be subscribed to (F9).
     pub max_channels_per_connection: usize,
-    /// Size of one WebSocket message from a client; a larger one closes the connection with 1009 (G5).
+    /// Size of one WebSocket message from a client; a larger one closes the connection with 1009 (G5). A connection
+    /// keeps a buffer as large as the largest message it has sent.
     pub max_message_bytes: usize,
     /// Size of an HTTP API request's body; a larger one is refused with 413, unread.
     pub max_request_bytes: usize,

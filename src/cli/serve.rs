@@ -52,6 +52,8 @@ impl Serve {
         };
         let level = if config.server.debug { LevelFilter::DEBUG } else { LevelFilter::INFO };
         tracing_subscriber::fmt()
+            // A log that cannot be written must not take down what it tells of.
+            .log_internal_errors(false)
             .with_max_level(level)
             .with_writer(io::stderr)
             .with_ansi(io::stderr().is_terminal())

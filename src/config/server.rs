@@ -21,7 +21,7 @@ pub struct Server {
     pub debug: bool,
     /// Time for a request's head, and the idle time of a keep-alive connection.
     pub header_timeout_secs: u32,
-    /// Time for a request's body.
+    /// Time for a request's body to arrive, and for an answer to be taken.
     pub body_timeout_secs: u32,
 }
 

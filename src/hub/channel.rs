@@ -38,6 +38,8 @@ pub(super) enum Refused {
 pub(super) struct Delivery {
     /// Connections it was queued for.
     pub(super) queued: usize,
+    /// The first one whose queue is filling.
+    pub(super) crowded: Option<Arc<Outbox>>,
     /// Connections that it was one too many for.
     pub(super) slow: Vec<SocketId>,
 }
@@ -130,9 +132,13 @@ impl State {
 }
 
 impl Delivery {
-    fn push(&mut self, socket: SocketId, outbox: &Outbox, frame: Frame) {
+    fn push(&mut self, socket: SocketId, outbox: &Arc<Outbox>, frame: Frame) {
         match outbox.push(frame) {
             Push::Queued => self.queued += 1,
+            Push::Crowded => {
+                self.queued += 1;
+                self.crowded.get_or_insert_with(|| outbox.clone());
+            }
             Push::Overflowed => self.slow.push(socket),
             Push::Closing => {}
         }

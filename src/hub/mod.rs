@@ -54,6 +54,15 @@ pub struct Subscription {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
+/// Where an event went.
+#[derive(Debug, Default)]
+pub struct Reach {
+    /// Connections that will get it.
+    pub connections: usize,
+    /// One of them that has much waiting already, if any has: publishing more at once could overrun it.
+    pub crowded: Option<Arc<Outbox>>,
+}
+
 impl Hub {
     /// An empty hub for `app`.
     pub fn new(app: Arc<App>, metrics: Arc<Metrics>) -> Self {
@@ -113,14 +122,14 @@ impl Hub {
     }
 
     /// Queues the frame made by `encode` for every subscriber of the channel but `except`; it is not made if the
-    /// channel has none. Returns how many will get it.
-    pub fn deliver(&self, name: &ChannelName, except: Option<SocketId>, encode: impl FnOnce() -> Frame) -> usize {
-        let Some(channel) = self.channels.get(name).map(|channel| channel.clone()) else { return 0 };
+    /// channel has none.
+    pub fn deliver(&self, name: &ChannelName, except: Option<SocketId>, encode: impl FnOnce() -> Frame) -> Reach {
+        let Some(channel) = self.channels.get(name).map(|channel| channel.clone()) else { return Reach::default() };
         let delivery = channel.deliver(&encode(), except);
         self.metrics.encodings_total.add(1);
         self.metrics.deliveries_total.add(delivery.queued);
         self.report(name, &delivery);
-        delivery.queued
+        Reach { connections: delivery.queued, crowded: delivery.crowded }
     }
 
     /// Connections and members of a channel, zeros where nobody is.

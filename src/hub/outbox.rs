@@ -4,6 +4,9 @@ use crate::protocol::{CloseCode, Frame};
 use parking_lot::Mutex;
 use std::task::{Context, Poll, Waker};
 
+/// What a waiting frame takes besides its bytes: its place in the queue and its allocation's own needs.
+const FRAME_OVERHEAD: usize = 64;
+
 /// Frames waiting for one connection, bounded in bytes. Anyone may push; the connection's task alone takes.
 #[derive(Debug)]
 pub struct Outbox {
@@ -27,6 +30,8 @@ struct State {
 pub enum Push {
     /// It waits in the queue.
     Queued,
+    /// It waits in the queue, which is filling: publishers do well to let connections write first.
+    Crowded,
     /// It was one too many: the queue was dropped and the connection will be closed with 4100 (G6).
     Overflowed,
     /// The connection is closing already; the frame was dropped.
@@ -40,24 +45,35 @@ impl Outbox {
     }
 
     /// Queues a frame and wakes the connection's task if it waits. Never drops a frame in the middle of the stream:
-    /// a queue that would pass its bound is dropped whole and its connection closed.
+    /// a queue that would pass its bound is dropped whole and its connection closed. A single frame is always taken,
+    /// however large, because a client that has read everything before is not slow.
     pub fn push(&self, frame: Frame) -> Push {
         let mut state = self.state.lock();
         if state.close.is_some() {
             return Push::Closing;
         }
-        let bytes = state.bytes + frame.size();
-        let push = if bytes > self.max_bytes {
+        let bytes = state.bytes + frame.size() + FRAME_OVERHEAD;
+        let push = if bytes > self.max_bytes && state.bytes > 0 {
             state.frames = Vec::new();
             state.close = Some(CloseCode::OverCapacity);
             Push::Overflowed
         } else {
             state.bytes = bytes;
             state.frames.push(frame);
-            Push::Queued
+            if self.crowds(bytes) { Push::Crowded } else { Push::Queued }
         };
         wake(state);
         push
+    }
+
+    /// Whether so much waits that publishers should let the connection write first.
+    pub fn is_crowded(&self) -> bool {
+        let state = self.state.lock();
+        state.close.is_none() && self.crowds(state.bytes)
+    }
+
+    fn crowds(&self, bytes: usize) -> bool {
+        bytes > self.max_bytes / 4
     }
 
     /// Ends the connection after the frames that wait already. The first reason stays.
@@ -72,11 +88,9 @@ impl Outbox {
         self.state.lock().close.is_some()
     }
 
-    /// Ready once frames wait or the connection is to be closed. Waiting again says that the batch taken before has
-    /// been written.
+    /// Ready once frames wait or the connection is to be closed.
     pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
-        state.bytes -= std::mem::take(&mut state.taken);
         if !state.frames.is_empty() || state.close.is_some() {
             return Poll::Ready(());
         }
@@ -85,6 +99,12 @@ impl Outbox {
             none => *none = Some(cx.waker().clone()),
         }
         Poll::Pending
+    }
+
+    /// Takes note that the batch taken before has been written: until then it counts.
+    pub fn written(&self) {
+        let mut state = self.state.lock();
+        state.bytes -= std::mem::take(&mut state.taken);
     }
 
     /// Every frame that waits, or the reason to close once none does.
@@ -132,6 +152,7 @@ mod tests {
     impl Reader {
         fn poll(&self, outbox: &Outbox) -> Poll<Result<usize, CloseCode>> {
             let waker = self.0.clone().into();
+            outbox.written();
             let ready = outbox.poll_ready(&mut Context::from_waker(&waker));
             ready.map(|()| outbox.take().map(|frames| frames.len()))
         }
@@ -139,7 +160,7 @@ mod tests {
 
     #[test]
     fn one_wake_for_many_frames_and_one_batch() {
-        let (outbox, reader) = (Outbox::new(1000), Reader(Arc::default()));
+        let (outbox, reader) = (Outbox::new(4000), Reader(Arc::default()));
         assert_eq!(reader.poll(&outbox), Poll::Pending);
         for _ in 0..3 {
             assert_eq!(outbox.push(Frame::pong()), Push::Queued);
@@ -151,16 +172,26 @@ mod tests {
 
     #[test]
     fn what_is_being_written_still_counts() {
-        let size = Frame::pong().size();
-        let (outbox, reader) = (Outbox::new(2 * size), Reader(Arc::default()));
+        let cost = Frame::pong().size() + FRAME_OVERHEAD;
+        let (outbox, reader) = (Outbox::new(2 * cost), Reader(Arc::default()));
         outbox.push(Frame::pong());
         assert_eq!(reader.poll(&outbox), Poll::Ready(Ok(1)));
-        assert_eq!(outbox.push(Frame::pong()), Push::Queued);
+        assert_eq!(outbox.push(Frame::pong()), Push::Crowded);
         assert_eq!(reader.poll(&outbox), Poll::Ready(Ok(1)));
-        assert_eq!(outbox.push(Frame::pong()), Push::Queued);
+        assert_eq!(outbox.push(Frame::pong()), Push::Crowded);
         assert_eq!(outbox.push(Frame::pong()), Push::Overflowed);
         assert_eq!(outbox.push(Frame::pong()), Push::Closing);
         assert_eq!(reader.poll(&outbox), Poll::Ready(Err(CloseCode::OverCapacity)));
+    }
+
+    #[test]
+    fn one_frame_is_always_taken() {
+        let (outbox, reader) = (Outbox::new(1), Reader(Arc::default()));
+        assert_eq!(outbox.push(Frame::pong()), Push::Crowded);
+        assert_eq!(reader.poll(&outbox), Poll::Ready(Ok(1)));
+        assert_eq!(reader.poll(&outbox), Poll::Pending);
+        assert_eq!(outbox.push(Frame::pong()), Push::Crowded);
+        assert_eq!(outbox.push(Frame::pong()), Push::Overflowed);
     }
 
     #[test]

@@ -19,7 +19,11 @@ fn member(id: &str) -> Member {
 fn take(connection: &Registration) -> Vec<Frame> {
     match connection.outbox().poll_ready(&mut Context::from_waker(Waker::noop())) {
         Poll::Pending => Vec::new(),
-        Poll::Ready(()) => connection.outbox().take().unwrap_or_default(),
+        Poll::Ready(()) => {
+            let frames = connection.outbox().take().unwrap_or_default();
+            connection.outbox().written();
+            frames
+        }
     }
 }
 

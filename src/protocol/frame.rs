@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
+use std::sync::LazyLock;
 
 const TEXT: u8 = 0x81;
 const CLOSE: u8 = 0x88;
@@ -37,9 +38,10 @@ impl Frame {
         text("pusher:connection_established", None, data)
     }
 
-    /// The answer to `pusher:ping` (P1).
+    /// The answer to `pusher:ping` (P1), the same for everyone.
     pub fn pong() -> Self {
-        text("pusher:pong", None, "{}")
+        static PONG: LazyLock<Frame> = LazyLock::new(|| text("pusher:pong", None, "{}"));
+        PONG.clone()
     }
 
     /// A refusal, or the announcement of a close to clients of protocol 4 and 5 (1.6). The only frame whose `data`
@@ -169,7 +171,8 @@ fn finish(opcode: u8, mut buffer: Vec<u8>) -> Frame {
         }
     };
     buffer[start] = opcode;
-    Frame(Bytes::from(buffer).slice(start..))
+    // Exactly as long as the frame: what waits in outboxes is counted by its length.
+    Frame(Bytes::copy_from_slice(&buffer[start..]))
 }
 
 struct Sequence<I>(I);

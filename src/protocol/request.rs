@@ -74,7 +74,8 @@ pub fn verify(
         Some(_) => return Err("Version not supported: auth_version must be 1.0".to_owned()),
     }
     let timestamp = signed.get("auth_timestamp").unwrap_or_default();
-    let timestamp: u64 = timestamp.parse().map_err(|_| "Timestamp required: auth_timestamp must be in seconds")?;
+    let digits = Some(timestamp).filter(|text| text.bytes().all(|b| b.is_ascii_digit())).unwrap_or_default();
+    let timestamp: u64 = digits.parse().map_err(|_| "Timestamp required: auth_timestamp must be in seconds")?;
     if timestamp.abs_diff(now.as_secs()) >= window_secs {
         let (given, now) = (iso8601(timestamp), iso8601(now.as_secs()));
         return Err(format!(

@@ -81,11 +81,8 @@ impl Session {
             "message received: {}",
             json::one_line(message)
         );
-        if let Some(rate) = self.app().limits.message_rate
-            && !self.messages.admit(now, rate.max_attempts, Duration::from_secs(rate.decay_secs.into()))
-        {
-            self.reject(&Rejection::rate("Rate limit exceeded"));
-            return if rate.terminate { Err(CloseCode::RateLimited) } else { Ok(()) };
+        if !self.admit(now)? {
+            return Ok(());
         }
         let answer = match Command::parse(message) {
             Ok(Command::Ping) => {
@@ -105,8 +102,21 @@ impl Session {
     }
 
     /// Refuses a message that is not text (G4).
-    pub fn receive_binary(&self) {
-        self.reject(&Rejection::new("Binary messages are not supported: send JSON as text"));
+    pub fn receive_binary(&mut self, now: Instant) -> Result<(), CloseCode> {
+        if self.admit(now)? {
+            self.reject(&Rejection::new("Binary messages are not supported: send JSON as text"));
+        }
+        Ok(())
+    }
+
+    /// Counts a message against Reverb's rate limit, where the app sets it, and refuses one too many.
+    fn admit(&mut self, now: Instant) -> Result<bool, CloseCode> {
+        let Some(rate) = self.app().limits.message_rate else { return Ok(true) };
+        if self.messages.admit(now, rate.max_attempts, Duration::from_secs(rate.decay_secs.into())) {
+            return Ok(true);
+        }
+        self.reject(&Rejection::rate("Rate limit exceeded"));
+        if rate.terminate { Err(CloseCode::RateLimited) } else { Ok(false) }
     }
 
     /// Says what is due at `now` (P4, P5). A probe has the whole pong timeout to be answered, and an answer is noticed

@@ -2,4 +2,5 @@
 //!
 //! Must not know: what messages mean, or anything of channels.
 
+pub mod deadline;
 pub mod ws;

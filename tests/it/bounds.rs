@@ -3,7 +3,7 @@
 use crate::support::{APP, Http, KEY, TestServer, app, sign, signed};
 use fanfare::config::Config;
 use serde_json::json;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn small(config: &mut Config) {
     let mut small = app();
@@ -79,6 +79,16 @@ async fn slow_bodies_and_slow_heads_are_given_up() {
     let mut rest = Vec::new();
     let read = tokio::time::timeout(crate::support::PATIENCE, http.0.read_to_end(&mut rest)).await;
     read.expect("a slow head holds its connection").unwrap();
+}
+
+/// Requests are sent, their answers never read: the connection ends and gives its place up.
+#[tokio::test]
+async fn answers_that_nobody_reads_are_given_up() {
+    let server = TestServer::with(small);
+    let mut http = server.http().await;
+    let requests = "GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1000);
+    let flood = async { while http.0.get_mut().write_all(requests.as_bytes()).await.is_ok() {} };
+    tokio::time::timeout(crate::support::PATIENCE, flood).await.expect("the connection is held for ever");
 }
 
 #[tokio::test]

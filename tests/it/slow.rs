@@ -88,3 +88,48 @@ async fn one_that_asks_and_never_listens_is_closed_too() {
     }
     drop(raw);
 }
+
+/// A hundred large events in one request, and hundreds of requests without a pause: who reads gets them all.
+#[tokio::test(flavor = "multi_thread")]
+async fn bursts_do_not_make_fast_readers_look_slow() {
+    let server = TestServer::start();
+    let mut client = server.connect().await;
+    let channels: Vec<String> = (0..100).map(|n| format!("c{n}")).collect();
+    for channel in &channels {
+        client.subscribe(channel).await;
+    }
+    // Quotes are two bytes on the wire, so the hundred frames together pass the outbox's megabyte.
+    let data = "\"".repeat(10_000);
+    let reader = tokio::spawn(async move {
+        for _ in 0..5 * 100 + 300 {
+            assert_eq!(client.next().await["event"], "e");
+        }
+        client
+    });
+    let mut http = server.http().await;
+    for _ in 0..5 {
+        http.trigger(&json!({ "name": "e", "channels": channels, "data": data })).await.expect(200, "{}");
+    }
+    let body = json!({ "name": "e", "channel": "c0", "data": data }).to_string();
+    let query = crate::support::signed("POST", "/apps/3/events", &body);
+    let head = format!("POST /apps/3/events?{query} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    http.raw(format!("{head}{body}").repeat(300).as_bytes()).await;
+    for _ in 0..300 {
+        http.answer().await.expect(200, "{}");
+    }
+    reader.await.unwrap().hears_nothing().await;
+    assert_eq!(server.metrics().closed_over_bytes_total.get(), 0);
+}
+
+/// A client that has read everything before is not slow, however large the next frame is.
+#[tokio::test]
+async fn a_frame_larger_than_the_outbox_is_delivered() {
+    let server = TestServer::with_limits(|limits| {
+        (limits.max_event_data_bytes, limits.outbox_bytes) = (512 * 1024, 64 * 1024);
+    });
+    let mut client = server.connect().await;
+    client.subscribe("a").await;
+    server.publish("a", "e", &"x".repeat(512 * 1024)).await;
+    assert_eq!(client.next().await["data"].as_str().unwrap().len(), 512 * 1024);
+    client.hears_nothing().await;
+}

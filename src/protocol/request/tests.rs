@@ -84,6 +84,7 @@ fn each_missing_or_wrong_parameter_is_named() {
         ("auth_version=1.0", "auth_version=2.0", "Version not supported: auth_version must be 1.0"),
         ("auth_timestamp=1353088179", "", "Timestamp required: auth_timestamp must be in seconds"),
         ("auth_timestamp=1353088179", "auth_timestamp=now", "Timestamp required: auth_timestamp must be in seconds"),
+        ("auth_timestamp=", "auth_timestamp=%2B", "Timestamp required: auth_timestamp must be in seconds"),
         ("auth_signature=", "signature=", "Missing parameter: auth_signature"),
     ] {
         assert_eq!(at(NOW, get("/apps/3/channels", &query.replace(from, to))).unwrap_err(), expect);

@@ -87,7 +87,9 @@ impl Handshake {
 /// The `protocol` of the query: absent is the default, and what is no number from 0 to 255 is `None`.
 fn version(query: Option<&str>) -> Option<u8> {
     let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    pairs.find(|(name, _)| name == "protocol").map_or(Some(DEFAULT_VERSION), |(_, version)| version.parse().ok())
+    pairs.find(|(name, _)| name == "protocol").map_or(Some(DEFAULT_VERSION), |(_, version)| {
+        version.bytes().all(|b| b.is_ascii_digit()).then(|| version.parse().ok()).flatten()
+    })
 }
 
 /// The first offered subprotocol that is one of ours, to be echoed (C2).
@@ -119,6 +121,7 @@ mod tests {
             (Some("protocol=0"), Some(0)),
             (Some("protocol=256"), None),
             (Some("protocol=-1"), None),
+            (Some("protocol=%2B7"), None),
             (Some("protocol=abc"), None),
             (Some("protocol="), None),
         ] {

@@ -11,6 +11,7 @@ mod write;
 use crate::node::Node;
 use crate::protocol::{CloseCode, Frame};
 use crate::session::{Session, farewell};
+use crate::transport::deadline::Deadline;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -105,8 +106,8 @@ async fn open(
 /// Takes the socket back from the HTTP server, with what it had read past the handshake. `None` if the client is gone.
 async fn upgraded(upgrade: OnUpgrade) -> Option<(TcpStream, Bytes)> {
     let upgraded = upgrade.await.ok()?;
-    let Parts { io, read_buf, .. } = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
-    Some((io.into_inner(), read_buf))
+    let Parts { io, read_buf, .. } = upgraded.downcast::<TokioIo<Deadline>>().ok()?;
+    Some((io.into_inner().into_inner(), read_buf))
 }
 
 fn admit(node: &Node, handshake: &Handshake, key: Option<&str>) -> Result<crate::node::Connection, CloseCode> {

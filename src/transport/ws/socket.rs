@@ -103,7 +103,7 @@ pub(super) async fn drive(socket: &mut Socket, session: &mut Session) -> End {
                 yield_now().await;
                 match outbox.take() {
                     Ok(frames) => match write::all(socket.get_mut(), &frames, write_timeout).await {
-                        Ok(()) => {}
+                        Ok(()) => outbox.written(),
                         Err(Stuck::Gone) => return End::Gone,
                         Err(Stuck::Late) => return late(session),
                     },
@@ -137,10 +137,7 @@ fn receive(inbound: Option<Result<Message, Error>>, session: &mut Session) -> Re
     session.alive(now);
     match message {
         Message::Text(text) => session.receive(&text, now).map(|()| false).map_err(End::Close),
-        Message::Binary(_) => {
-            session.receive_binary();
-            Ok(false)
-        }
+        Message::Binary(_) => session.receive_binary(now).map(|()| false).map_err(End::Close),
         Message::Ping(_) => Ok(true),
         Message::Pong(_) | Message::Frame(_) => Ok(false),
         Message::Close(_) => Err(End::Gone),
