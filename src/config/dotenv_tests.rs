@@ -1,7 +1,7 @@
 use super::*;
 
 fn environment() -> BTreeMap<String, String> {
-    BTreeMap::from([("HOME".to_owned(), "/root".to_owned()), ("SHARED".to_owned(), "process".to_owned())])
+    BTreeMap::from([("HOME".to_owned(), "/home/me".to_owned()), ("SHARED".to_owned(), "process".to_owned())])
 }
 
 /// The last variable of `text`, by name.
@@ -108,20 +108,20 @@ fn an_open_quote_in_a_comment_swallows_lines_as_in_laravel() {
 
 #[test]
 fn variables_in_braces_are_replaced() {
-    check_value("${HOME}/x", "/root/x");
-    check_value("\"${HOME} ${HOME}\"", "/root /root");
+    check_value("${HOME}/x", "/home/me/x");
+    check_value("\"${HOME} ${HOME}\"", "/home/me /home/me");
     check_value("'${HOME}'", "${HOME}");
     check_value("${UNKNOWN}", "${UNKNOWN}");
     check_value("${HOME", "${HOME");
     check_value("${}", "${}");
     check_value("${HO-ME}", "${HO-ME}");
-    check_value("$${HOME}", "$/root");
+    check_value("$${HOME}", "$/home/me");
     check("B=1\nA=${B}", "A", Some("1"));
     check("A=${B}\nB=1", "A", Some("${B}"));
     check("A=x\nA=${A}y", "A", Some("xy"));
     check("A='${HOME}'\nB=${A}", "B", Some("${HOME}"));
     check("SHARED=file\nA=${SHARED}", "A", Some("process"));
-    check("B=HO\nA=${${B}ME}", "A", Some("/root"));
+    check("B=HO\nA=${${B}ME}", "A", Some("/home/me"));
 }
 
 #[test]
