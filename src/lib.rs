@@ -39,7 +39,7 @@
 //! reference to it. Each connection's task lets other ready tasks run, takes all that waits, and writes it with one
 //! vectored system call.
 //!
-//! **Fall behind.** Where an outbox fills, the API holds its publisher back for some milliseconds at most, so that a
+//! **Fall behind.** Where an outbox fills, the API holds its publisher back for a moment, within a bound for each request, so that a
 //! burst does not make fast readers look slow. An outbox that would pass its bound in bytes all the same drops
 //! everything and closes its connection with 4100; a socket that takes nothing for the write deadline is given up.
 //! Single events are never dropped.

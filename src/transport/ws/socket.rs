@@ -103,8 +103,7 @@ pub(super) async fn drive(socket: &mut Socket, session: &mut Session) -> End {
             },
             () = poll_fn(|cx| outbox.poll_ready(cx)) => {
                 // Lets everything else that is ready go first, among it the next publishes: a busy channel's frames
-                // then leave together, and each of them costs a fraction of a system call. On an idle server this
-                // takes a microsecond.
+                // then leave together, and each of them costs a fraction of a system call.
                 let turns = if last_write.elapsed() < BUSY { BUSY_TURNS } else { 1 };
                 for _ in 0..turns {
                     yield_now().await;
