@@ -85,12 +85,12 @@ impl Node {
             .map_err(|invalid| Refusal::invalid_channel(&invalid))?;
         let channel_data = asked.channel_data.as_deref();
         let verify = || {
-            let signer = (&*app.key, &app.secret);
-            verify_channel(signer, connection.socket(), name.as_str(), channel_data, asked.auth.as_deref())
+            verify_channel(&app.keys, connection.socket(), name.as_str(), channel_data, asked.auth.as_deref())
                 .map_err(Refusal::unauthorized)
         };
         let member = match (name.kind(), channel_data) {
             (ChannelKind::Public, _) => None,
+            (ChannelKind::User, _) => return Err(Refusal::not_that_user(&name)),
             (ChannelKind::Private, _) => verify().map(|()| None)?,
             (ChannelKind::Presence, None) => return Err(Refusal::no_channel_data(&name)),
             (ChannelKind::Presence, Some(data)) => {

@@ -69,7 +69,6 @@ async fn judge(parts: &mut Parts, api: &Api) -> Result<(Arc<App>, Signed), ApiEr
         prefix: &api.prefix,
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let signed =
-        verify(head, (&app.key, &app.secret), now, app.limits.auth_window_secs).map_err(ApiError::unauthorized)?;
+    let signed = verify(head, &app.keys, now, app.limits.auth_window_secs).map_err(ApiError::unauthorized)?;
     Ok((app.clone(), signed))
 }

@@ -38,6 +38,14 @@ pub struct Limits {
     pub max_user_info_bytes: usize,
     /// Length of a member's `user_id` (M4).
     pub max_user_id_chars: usize,
+    /// How long a cache channel keeps its last event for newcomers (K2).
+    pub cache_ttl_secs: u32,
+    /// Size of all events kept for cache channels; past it the oldest are forgotten early.
+    pub cache_bytes: usize,
+    /// Users that one connection may watch; further ones are ignored, with 4302 (W4).
+    pub max_watchlist_users: usize,
+    /// How long a connection may stay unauthorized where `authorized_connections` is on.
+    pub authorization_timeout_secs: u32,
     /// Client events a second for each connection, also the size of a burst (L5, L15).
     pub client_events_per_second: u32,
     /// Inbound messages of any kind for each connection; none unless set (Reverb's rate limit).
@@ -80,6 +88,10 @@ impl Default for Limits {
             max_presence_members: 100,
             max_user_info_bytes: 1024,
             max_user_id_chars: 128,
+            cache_ttl_secs: 1800,
+            cache_bytes: 64 * 1024 * 1024,
+            max_watchlist_users: 100,
+            authorization_timeout_secs: 30,
             client_events_per_second: 10,
             message_rate: None,
             outbox_bytes: 1024 * 1024,
@@ -98,6 +110,16 @@ impl Limits {
     /// Silence after a probe that ends a connection.
     pub fn pong_timeout(&self) -> Duration {
         Duration::from_secs(self.pong_timeout_secs.into())
+    }
+
+    /// How long a cache channel keeps its last event.
+    pub fn cache_ttl(&self) -> Duration {
+        Duration::from_secs(self.cache_ttl_secs.into())
+    }
+
+    /// How long a connection may stay unauthorized.
+    pub fn authorization_timeout(&self) -> Duration {
+        Duration::from_secs(self.authorization_timeout_secs.into())
     }
 
     /// How long one write may take.

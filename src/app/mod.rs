@@ -2,10 +2,12 @@
 //!
 //! Must not know: sockets, channels' state, where the settings were read from.
 
+mod features;
 mod limits;
 mod origins;
 
-use crate::protocol::signature::Secret;
+use crate::protocol::signature::Keys;
+pub use features::Features;
 pub use limits::{Limits, MessageRate};
 pub use origins::Origins;
 use serde::Deserialize;
@@ -32,36 +34,36 @@ pub enum ClientEvents {
 pub struct App {
     /// Names the app in HTTP API paths.
     pub id: String,
-    /// Names the app in WebSocket paths and in every signature.
-    pub key: String,
-    /// Signs and verifies; the text itself is not kept.
-    pub secret: Secret,
+    /// Name the app in WebSocket paths and sign for it: any of them counts, and the oldest comes first.
+    pub keys: Keys,
     /// A disabled app refuses connections with 4003 and API calls with 403.
     pub enabled: bool,
     /// Which client events are relayed.
     pub client_events: ClientEvents,
     /// Pages that may connect, by their `Origin` header.
     pub allowed_origins: Origins,
+    /// What is switched on.
+    pub features: Features,
     /// Sizes, counts and times.
     pub limits: Limits,
 }
 
 impl App {
-    /// An enabled app with every setting at its default.
+    /// An enabled app with one key and every setting at its default.
     pub fn new(id: &str, key: &str, secret: &str) -> Self {
         Self {
             id: id.to_owned(),
-            key: key.to_owned(),
-            secret: Secret::new(secret),
+            keys: Keys::new(key, secret),
             enabled: true,
             client_events: ClientEvents::default(),
             allowed_origins: Origins::default(),
+            features: Features::default(),
             limits: Limits::default(),
         }
     }
 }
 
-/// Every app of this server, found by key (WebSocket) or by id (HTTP API).
+/// Every app of this server, found by any of its keys (WebSocket) or by id (HTTP API).
 #[derive(Debug, Default)]
 pub struct Apps {
     by_key: HashMap<String, Arc<App>>,
@@ -73,7 +75,7 @@ impl Apps {
     pub fn new(apps: impl IntoIterator<Item = App>) -> Self {
         let mut all = Self::default();
         for app in apps.into_iter().map(Arc::new) {
-            all.by_key.insert(app.key.clone(), app.clone());
+            all.by_key.extend(app.keys.iter().map(|key| (key.to_owned(), app.clone())));
             all.by_id.insert(app.id.clone(), app);
         }
         all

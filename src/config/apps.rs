@@ -5,7 +5,7 @@
 use super::error::origin;
 use super::merge::{Layer, merge};
 use super::{Error, reverb};
-use crate::app::{App, ClientEvents, Limits, MessageRate, Origins};
+use crate::app::{App, ClientEvents, Features, Limits, MessageRate, Origins};
 use config::{Config, ConfigError, Value, ValueKind};
 use serde::Deserialize;
 
@@ -19,6 +19,15 @@ struct Written {
     #[serde(default)]
     client_events: ClientEvents,
     allowed_origins: Option<Vec<String>>,
+    #[serde(default)]
+    keys: Vec<Key>,
+}
+
+/// A younger key as it is written.
+#[derive(Deserialize)]
+struct Key {
+    key: String,
+    secret: String,
 }
 
 /// All apps: first that of `REVERB_APP_*` in `given`, then those of the config file.
@@ -44,30 +53,61 @@ pub(super) fn apps(file: &Layer, given: &Layer) -> Result<Vec<App>, Error> {
         }
         found.push((format!("apps[{at}]"), app, Limits::default()));
     }
+    complete(&found)?;
     distinct(&found)?;
-    let shared = Layer::table(file.get("limits"));
-    found.iter().map(|(place, table, base)| app(place, table, base, &shared)).collect()
+    found.iter().map(|(place, table, base)| app(place, table, base, file)).collect()
 }
 
-/// Refuses two apps with one id or one key: requests name an app by nothing else.
-fn distinct(found: &[(String, Layer, Limits)]) -> Result<(), Error> {
-    let text = |value: &Value| value.clone().into_string().ok();
-    for (at, (place, table, _)) in found.iter().enumerate() {
-        for name in ["id", "key"] {
-            let Some(value) = table.get(name) else { continue };
-            for (other, earlier, _) in &found[..at] {
-                let Some(same) = earlier.get(name).filter(|same| text(same) == text(value)) else { continue };
-                let mend = format!("{other}.{name} ({}) is the same; every app needs its own", origin(same));
-                return Err(Error::setting(&format!("{place}.{name}"), value, &mend));
-            }
+/// The tables of `[[apps.keys]]`, each with its place.
+fn younger<'a>(place: &str, table: &'a Layer) -> Vec<(String, &'a Value)> {
+    match table.get("keys").map(|keys| &keys.kind) {
+        Some(ValueKind::Array(list)) => {
+            list.iter().enumerate().map(|(at, key)| (format!("{place}.keys[{at}]"), key)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Refuses a younger key without its secret, or a secret without its key.
+fn complete(found: &[(String, Layer, Limits)]) -> Result<(), Error> {
+    for (place, key) in found.iter().flat_map(|(place, table, _)| younger(place, table)) {
+        let table = Layer::table(Some(key));
+        if let Some(name) = ["key", "secret"].into_iter().find(|name| table.get(name).is_none()) {
+            return Err(Error::new(&format!("{place}.{name} is not set ({}): add {name} = \"...\"", origin(key))));
         }
     }
     Ok(())
 }
 
-fn app(place: &str, table: &Layer, base: &Limits, shared: &Layer) -> Result<App, Error> {
-    let own = Layer::table(table.get("limits"));
+/// An app's id, or all its keys, each with its place.
+fn names(place: &str, table: &Layer, name: &str) -> Vec<(String, Value)> {
+    let tables = if name == "key" { younger(place, table) } else { Vec::new() };
+    let own = (place.to_owned(), table.value());
+    let all = std::iter::once(own).chain(tables.into_iter().map(|(place, key)| (place, key.clone())));
+    all.filter_map(|(place, table)| Some((format!("{place}.{name}"), Layer::table(Some(&table)).get(name)?.clone())))
+        .collect()
+}
+
+/// Refuses two apps with one id, and one key twice: requests name an app by nothing else.
+fn distinct(found: &[(String, Layer, Limits)]) -> Result<(), Error> {
+    let text = |value: &Value| value.clone().into_string().ok();
+    for name in ["id", "key"] {
+        let mut all: Vec<(String, Value)> = Vec::new();
+        for (place, value) in found.iter().flat_map(|(place, table, _)| names(place, table, name)) {
+            if let Some((other, same)) = all.iter().find(|(_, earlier)| text(earlier) == text(&value)) {
+                let mend = format!("{other} ({}) is the same; every app needs its own", origin(same));
+                return Err(Error::setting(&place, &value, &mend));
+            }
+            all.push((place, value));
+        }
+    }
+    Ok(())
+}
+
+fn app(place: &str, table: &Layer, base: &Limits, file: &Layer) -> Result<App, Error> {
+    let (shared, own) = (&Layer::table(file.get("limits")), Layer::table(table.get("limits")));
     let mut limits = limits(base, shared, &own)?;
+    let features = [file, table].map(|layer| Layer::table(layer.get("features")));
     // Reverb caps an event by its request alone: who raises that variable does it to send larger events, and they
     // must fit into the readers' outboxes, escaped.
     let raised = place == "app" && own.get("max_request_bytes").is_some();
@@ -93,7 +133,11 @@ fn app(place: &str, table: &Layer, base: &Limits, shared: &Layer) -> Result<App,
     }
     let written: Written = merge([table])?.try_deserialize()?;
     let mut app = App::new(&written.id, &written.key, &written.secret);
+    for Key { key, secret } in &written.keys {
+        app.keys.add(key, secret);
+    }
     (app.client_events, app.limits) = (written.client_events, limits);
+    app.features = merge([&features[0], &features[1]])?.try_deserialize::<Features>()?;
     if let Some(enabled) = written.enabled {
         app.enabled = enabled;
     }

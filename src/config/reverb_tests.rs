@@ -26,8 +26,8 @@ fn defaults() {
     let config = load(&[]);
     assert_eq!(config.server, Server::default());
     let app = app(&config);
-    assert_eq!((app.id.as_str(), app.key.as_str(), app.enabled), ("123456", "laravel-key", true));
-    assert_eq!(app.secret.sign(&["x"]), Secret::new("laravel-secret").sign(&["x"]));
+    assert_eq!((app.id.as_str(), app.keys.iter().next().unwrap(), app.enabled), ("123456", "laravel-key", true));
+    assert_eq!(app.keys.secret("laravel-key").unwrap().sign(&["x"]), Secret::new("laravel-secret").sign(&["x"]));
     assert_eq!(app.client_events, ClientEvents::Guarded);
     assert_eq!(app.allowed_origins, Origins::default());
     let reverb = Limits {

@@ -34,8 +34,12 @@ use Kind::{Choice, Credential, List, Number, Switch, Tables, Text};
 pub(super) const MOST_MESSAGE_BYTES: i64 = 16 * 1024 * 1024;
 
 /// What a config file may hold.
-pub(super) const FILE: Kind =
-    Kind::Table(&[("server", Kind::Table(SERVER)), ("limits", Kind::Table(LIMITS)), ("apps", Tables(APP))]);
+pub(super) const FILE: Kind = Kind::Table(&[
+    ("server", Kind::Table(SERVER)),
+    ("features", Kind::Table(FEATURES)),
+    ("limits", Kind::Table(LIMITS)),
+    ("apps", Tables(APP)),
+]);
 
 /// What variables and flags may hold: `app` is the app of `REVERB_APP_*`.
 pub(super) const GIVEN: Kind = Kind::Table(&[("server", Kind::Table(SERVER)), ("app", Kind::Table(APP))]);
@@ -57,7 +61,21 @@ const APP: Keys = &[
     ("enabled", Switch),
     ("client_events", Choice(&["none", "guarded", "members", "all"])),
     ("allowed_origins", List(rules::origin)),
+    ("keys", Tables(KEY)),
+    ("features", Kind::Table(FEATURES)),
     ("limits", Kind::Table(LIMITS)),
+];
+
+/// A younger key of an app.
+const KEY: Keys = &[("key", Credential(rules::key)), ("secret", Credential(rules::secret))];
+
+const FEATURES: Keys = &[
+    ("require_tls", Switch),
+    ("strict_protocol", Switch),
+    ("authorized_connections", Switch),
+    ("watchlist", Switch),
+    ("subscription_counts", Switch),
+    ("subscription_count_events", Switch),
 ];
 
 const DAY: i64 = 86_400;
@@ -80,6 +98,10 @@ pub(super) const LIMITS: Keys = &[
     ("max_presence_members", Number(1, 100_000)),
     ("max_user_info_bytes", Number(1, MIB)),
     ("max_user_id_chars", Number(1, 1000)),
+    ("cache_ttl_secs", Number(1, 7 * DAY)),
+    ("cache_bytes", Number(65_536, 64 * 1024 * MIB)),
+    ("max_watchlist_users", Number(1, 10_000)),
+    ("authorization_timeout_secs", Number(1, DAY)),
     ("client_events_per_second", Number(1, 100_000)),
     ("message_rate", Kind::Table(MESSAGE_RATE)),
     ("outbox_bytes", Number(65_536, 1024 * MIB)),
@@ -213,16 +235,21 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::Limits;
+    use crate::app::{Features, Limits};
 
-    #[test]
-    fn limits_are_those_of_the_struct() {
-        let struct_keys = config::Config::try_from(&Limits::default()).unwrap().cache.into_table().unwrap();
+    fn same_keys(keys: Keys, of: &impl serde::Serialize) {
+        let struct_keys = config::Config::try_from(of).unwrap().cache.into_table().unwrap();
         let mut struct_keys: Vec<_> = struct_keys.into_keys().collect();
-        let mut keys: Vec<_> = LIMITS.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let mut keys: Vec<_> = keys.iter().map(|(name, _)| (*name).to_owned()).collect();
         struct_keys.sort();
         keys.sort();
         assert_eq!(keys, struct_keys);
+    }
+
+    #[test]
+    fn limits_and_features_are_those_of_the_structs() {
+        same_keys(LIMITS, &Limits::default());
+        same_keys(FEATURES, &Features::default());
     }
 
     #[test]

@@ -53,6 +53,11 @@ impl Refusal {
         Self { kind: "InvalidChannelData", status: 400, message }
     }
 
+    /// A user's own channel is for connections that signed in as that user (U10).
+    pub fn not_that_user(channel: &ChannelName) -> Self {
+        Self::unauthorized(format!("{channel} is only for connections signed in as that user"))
+    }
+
     /// `channel_data` is signed but names no member that may come (M1, M4, M11).
     pub fn invalid_member(invalid: &InvalidMember) -> Self {
         match invalid {

@@ -1,7 +1,7 @@
 //! Signed HTTP requests (spec 5.2). The signature covers method, path and query; the query's `body_md5` covers the
 //! body, so that a request can be judged before its body is read.
 
-use super::signature::Secret;
+use super::signature::Keys;
 use md5::{Digest, Md5};
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
@@ -53,21 +53,16 @@ impl Signed {
 }
 
 /// Checks everything about a request but its body. The error is the text of the 401.
-pub fn verify(
-    head: Head<'_>,
-    (key, secret): (&str, &Secret),
-    now: Duration,
-    window_secs: u64,
-) -> Result<Signed, String> {
+pub fn verify(head: Head<'_>, keys: &Keys, now: Duration, window_secs: u64) -> Result<Signed, String> {
     if head.query.split('&').count() > MAX_PARAMETERS {
         return Err(format!("Too many query parameters: at most {MAX_PARAMETERS}"));
     }
     let decoded = form_urlencoded::parse(head.query.as_bytes());
     let signed = Signed(decoded.map(|(name, value)| (name.to_lowercase(), value.into_owned())).collect());
     let sent_key = signed.get("auth_key").ok_or("Missing parameter: auth_key")?;
-    if sent_key != key {
-        return Err(format!("Unknown auth_key: {sent_key:.100} is not a key of this application"));
-    }
+    let secret = keys
+        .secret(sent_key)
+        .ok_or_else(|| format!("Unknown auth_key: {sent_key:.100} is not a key of this application"))?;
     match signed.get("auth_version") {
         None => return Err("Version required".to_owned()),
         Some("1.0") => {}

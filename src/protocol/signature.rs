@@ -42,33 +42,69 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Checks a subscription's `auth`, which must be `{key}:{signature}` over socket id, channel and, where the client
-/// sent it, `channel_data` exactly as it was received (A1 to A5). The error is for the client; it names what was
-/// signed and never the right digest (F2).
+/// An app's keys, oldest first, each with the secret that signs for it. There is always one.
+#[derive(Clone, Debug)]
+pub struct Keys(Vec<(String, Secret)>);
+
+impl Keys {
+    /// The app's oldest key, which is the one it signs with itself (X2).
+    pub fn new(key: &str, secret: &str) -> Self {
+        Self(vec![(key.to_owned(), Secret::new(secret))])
+    }
+
+    /// Adds a younger key, so that signers can move to it while the older ones still count.
+    pub fn add(&mut self, key: &str, secret: &str) {
+        self.0.push((key.to_owned(), Secret::new(secret)));
+    }
+
+    /// The secret that signs for `key`.
+    pub fn secret(&self, key: &str) -> Option<&Secret> {
+        self.0.iter().find(|(known, _)| known == key).map(|(_, secret)| secret)
+    }
+
+    /// Every key, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(key, _)| &**key)
+    }
+
+    /// Checks `auth`, which must be `{key}:{signature}` over the concatenated `parts` (A2). The error is for the
+    /// client; it names what was signed and never the right digest (F2).
+    fn verify(&self, parts: &[&str], auth: Option<&str>) -> Result<(), String> {
+        let (key, signature) = auth.unwrap_or_default().split_once(':').unwrap_or_default();
+        let secret = self.secret(key);
+        if secret.is_some_and(|secret| secret.verify(parts, signature)) {
+            return Ok(());
+        }
+        let (got, hint) = match auth {
+            None | Some("") => ("none", ": auth is missing"),
+            Some(_) if secret.is_none() => {
+                (signature, " (the part of auth before the first colon is not this application's key)")
+            }
+            Some(_) => (signature, ""),
+        };
+        let signed = parts.concat();
+        Err(format!("Invalid signature: Expected HMAC SHA256 hex digest of {signed:.1000}, but got {got:.100}{hint}"))
+    }
+}
+
+/// Checks a subscription's `auth` over socket id, channel and, where the client sent it, `channel_data` exactly as it
+/// was received (A1 to A5).
 pub fn verify_channel(
-    (key, secret): (&str, &Secret),
+    keys: &Keys,
     socket: SocketId,
     channel: &str,
     channel_data: Option<&str>,
     auth: Option<&str>,
 ) -> Result<(), String> {
     let socket = socket.to_string();
-    let (auth_key, signature) = auth.unwrap_or_default().split_once(':').unwrap_or_default();
     let mut parts = vec![&*socket, ":", channel];
     parts.extend(channel_data.iter().flat_map(|data| [":", *data]));
-    let valid = secret.verify(&parts, signature);
-    if valid && auth_key == key {
-        return Ok(());
-    }
-    let (got, hint) = match auth {
-        None | Some("") => ("none", ": auth is missing"),
-        Some(_) if auth_key != key => {
-            (signature, " (the part of auth before the first colon is not this application's key)")
-        }
-        Some(_) => (signature, ""),
-    };
-    let signed = parts.concat();
-    Err(format!("Invalid signature: Expected HMAC SHA256 hex digest of {signed:.1000}, but got {got:.100}{hint}"))
+    keys.verify(&parts, auth)
+}
+
+/// Checks a sign-in's `auth` over socket id and `user_data` exactly as it was received (U1).
+pub fn verify_user(keys: &Keys, socket: SocketId, user_data: &str, auth: Option<&str>) -> Result<(), String> {
+    keys.verify(&[&socket.to_string(), "::user::", user_data], auth)
 }
 
 #[cfg(test)]
@@ -83,7 +119,7 @@ mod tests {
 
     fn verify(channel: &str, data: Option<&str>, auth: Option<&str>) -> Result<(), String> {
         let socket = SocketId::parse("1234.1234").unwrap().unwrap();
-        verify_channel((KEY, &secret()), socket, channel, data, auth)
+        verify_channel(&Keys::new(KEY, "7ad3773142a6692b25b8"), socket, channel, data, auth)
     }
 
     /// Spec section 13, the vectors that are not HTTP requests (those are in `request`).
@@ -155,6 +191,28 @@ mod tests {
         assert!(bad(Some(&format!("{KEY}::{digest}"))).ends_with(&format!("but got :{digest}")));
         assert!(verify("private-other", None, Some(&good)).is_err());
         assert!(verify("private-foobar", Some(r#"{"user_id":"7"}"#), Some(&good)).is_err());
+    }
+
+    #[test]
+    fn users_verify_with_their_vector() {
+        let (keys, socket) = (Keys::new(KEY, "7ad3773142a6692b25b8"), SocketId::parse("1234.1234").unwrap().unwrap());
+        let auth = format!("{KEY}:4708d583dada6a56435fb8bc611c77c359a31eebde13337c16ab43aa6de336ba");
+        assert_eq!(verify_user(&keys, socket, r#"{"id":"12345"}"#, Some(&auth)), Ok(()));
+        let error = verify_user(&keys, socket, r#"{"id": "12345"}"#, Some(&auth)).unwrap_err();
+        assert!(error.contains(r#"digest of 1234.1234::user::{"id": "12345"}, but got 4708"#), "{error}");
+    }
+
+    #[test]
+    fn every_key_counts_with_its_own_secret() {
+        let mut keys = Keys::new("old", "old-secret");
+        keys.add("new", "new-secret");
+        let socket = SocketId::parse("1.1").unwrap().unwrap();
+        let check = |key: &str, secret: &str| {
+            let auth = format!("{key}:{}", Secret::new(secret).sign(&["1.1:private-a"]));
+            verify_channel(&keys, socket, "private-a", None, Some(&auth)).is_ok()
+        };
+        assert!(check("old", "old-secret") && check("new", "new-secret"));
+        assert!(!check("old", "new-secret") && !check("new", "old-secret") && !check("other", "old-secret"));
     }
 
     #[test]

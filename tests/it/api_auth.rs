@@ -1,7 +1,7 @@
 //! Request signatures over HTTP (AUT); their forms are unit-tested in `protocol::request`.
 
-use crate::support::{APP, KEY, TestServer, app};
-use fanfare::protocol::signature::Secret;
+use crate::support::{APP, KEY, SECRET, TestServer};
+use fanfare::app::App;
 use serde_json::json;
 
 const PATH: &str = "/apps/3/events";
@@ -56,11 +56,9 @@ async fn each_fault_has_its_answer() {
 #[tokio::test]
 async fn one_apps_credentials_do_not_open_another() {
     let server = TestServer::with(|config| {
-        let mut other = app();
-        (other.id, other.key, other.secret) = ("4".to_owned(), "other".to_owned(), Secret::new("other"));
-        config.apps.push(other);
-        let mut disabled = app();
-        (disabled.id, disabled.key, disabled.enabled) = ("5".to_owned(), "disabled".to_owned(), false);
+        config.apps.push(App::new("4", "other", "other"));
+        let mut disabled = App::new("5", "disabled", SECRET);
+        disabled.enabled = false;
         config.apps.push(disabled);
     });
     let mut http = server.http().await;

@@ -1,6 +1,6 @@
 //! The files that people read and copy say what the code does: `config/fanfare.toml`, `.env.example`, `README.md`.
 
-use fanfare::app::{ClientEvents, Limits, MessageRate};
+use fanfare::app::{ClientEvents, Features, Limits, MessageRate};
 use fanfare::config::{Config, Server, Sources};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -70,8 +70,9 @@ fn without_reference(words: &str) -> String {
 }
 
 /// Table, source and struct of every setting in the config file.
-const TABLES: [(&str, &str, &str); 4] = [
+const TABLES: [(&str, &str, &str); 5] = [
     ("server", "src/config/server.rs", "Server"),
+    ("features", "src/app/features.rs", "Features"),
     ("limits", "src/app/limits.rs", "Limits"),
     ("limits.message_rate", "src/app/limits.rs", "MessageRate"),
     ("apps", "src/app/mod.rs", "App"),
@@ -115,6 +116,7 @@ fn the_config_file_holds_the_defaults() {
     let config = load(Some(file("defaults", APP)), Some(path("config/fanfare.toml"))).unwrap();
     assert_eq!(config.server, Server::default());
     assert_eq!(config.apps[0].limits, Limits::default());
+    assert_eq!(config.apps[0].features, Features::default());
 }
 
 #[test]
@@ -125,6 +127,8 @@ fn the_examples_of_the_config_file_are_settings() {
     let [app] = config.apps.as_slice() else { panic!("one app") };
     let message_rate = Some(MessageRate { max_attempts: 60, decay_secs: 60, terminate: false });
     assert_eq!(app.limits, Limits { message_rate, max_presence_members: 500, ..Limits::default() });
+    assert_eq!(app.features, Features { watchlist: true, ..Features::default() });
+    assert_eq!(app.keys.iter().collect::<Vec<_>>(), ["my-app-key", "my-next-key"]);
     assert!(app.enabled && app.client_events == ClientEvents::default() && app.allowed_origins == Default::default());
 }
 
@@ -163,7 +167,7 @@ fn the_env_example_loads_and_its_examples_are_defaults() {
         let config = load(Some(file(name, &example)), None).unwrap();
         assert_eq!(config.server, Server { hostname: Some("localhost".to_owned()), ..plain.server.clone() });
         let (found, expect) = (&config.apps[0], &plain.apps[0]);
-        assert_eq!((&found.id, &found.key), (&expect.id, &expect.key));
+        assert_eq!((&found.id, found.keys.iter().next()), (&expect.id, expect.keys.iter().next()));
         assert_eq!((&found.limits, &found.client_events), (&expect.limits, &expect.client_events));
         assert_eq!(found.allowed_origins, expect.allowed_origins);
     }
@@ -183,7 +187,9 @@ fn the_readme_names_every_variable_option_and_limit() {
     for option in options {
         assert!(readme.contains(&format!("`{option}")), "{option} is not in README.md");
     }
-    for (key, value) in serde_json::to_value(Limits::default()).unwrap().as_object().unwrap() {
+    let settings =
+        [serde_json::to_value(Limits::default()).unwrap(), serde_json::to_value(Features::default()).unwrap()];
+    for (key, value) in settings.iter().flat_map(|all| all.as_object().unwrap()) {
         let value = if value.is_null() { "none".to_owned() } else { value.to_string() };
         assert!(readme.contains(&format!("| `{key}` | {value} |")), "{key} with {value} is not in README.md");
     }

@@ -1,7 +1,7 @@
 //! Connecting (CON) and keeping alive (PNG).
 
-use crate::support::{Client, KEY, PATIENCE, TestServer, app};
-use fanfare::app::Origins;
+use crate::support::{Client, KEY, PATIENCE, SECRET, TestServer};
+use fanfare::app::{App, Origins};
 use futures_util::SinkExt;
 use serde_json::json;
 use std::collections::HashSet;
@@ -43,8 +43,8 @@ async fn socket_ids_are_distinct() {
 #[tokio::test]
 async fn refusals_are_told_by_close_code_after_the_upgrade() {
     let server = TestServer::with(|config| {
-        let mut disabled = app();
-        (disabled.id, disabled.key, disabled.enabled) = ("4".to_owned(), "disabled".to_owned(), false);
+        let mut disabled = App::new("4", "disabled", SECRET);
+        disabled.enabled = false;
         config.apps.push(disabled);
     });
     for (path, code) in [
@@ -94,9 +94,7 @@ async fn an_app_at_its_limit_refuses_one_more_until_one_leaves() {
 #[tokio::test]
 async fn apps_do_not_mix() {
     let server = TestServer::with(|config| {
-        let mut other = app();
-        (other.id, other.key) = ("4".to_owned(), "other".to_owned());
-        config.apps.push(other);
+        config.apps.push(App::new("4", "other", SECRET));
     });
     let mut ours = server.connect().await;
     let mut theirs = Client::connect(server.address, "/app/other").await;

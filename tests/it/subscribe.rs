@@ -34,7 +34,7 @@ async fn invalid_names_are_refused_and_nothing_is_subscribed() {
     let server = TestServer::start();
     let mut client = server.connect().await;
     let long = "a".repeat(165);
-    for channel in ["a b", "a/b", "a:b", "a#b", "#server-to-user-1", "é", "a\n", "", &long] {
+    for channel in ["a b", "a/b", "a:b", "a#b", "#server-to-user-", "é", "a\n", "", &long] {
         client.send(&json!({ "event": "pusher:subscribe", "data": { "channel": channel } })).await;
         let refusal = client.refused(channel).await;
         assert_eq!((&refusal["type"], &refusal["status"]), (&json!("InvalidChannel"), &json!(400)), "{channel:?}");

@@ -35,7 +35,7 @@ fn the_process_beats_dotenv_variable_by_variable() {
     let mut sources = folder.sources();
     set(&mut sources, &[("REVERB_APP_KEY", "other-key"), ("REVERB_HOST", "null")]);
     let config = Config::load(&sources).unwrap();
-    assert_eq!((config.apps[0].id.as_str(), config.apps[0].key.as_str()), ("123456", "other-key"));
+    assert_eq!((config.apps[0].id.as_str(), config.apps[0].keys.iter().next().unwrap()), ("123456", "other-key"));
     assert_eq!((config.server.port, config.server.hostname), (3, None));
 }
 
@@ -115,7 +115,7 @@ fn the_config_file_may_hold_everything() {
     assert_eq!(two.allowed_origins, Origins::new(["a.test", "*.b.test"]));
     let message_rate = Some(MessageRate { max_attempts: 1, decay_secs: 2, terminate: true });
     assert_eq!(two.limits, Limits { max_batch_events: 30, message_rate, ..shared });
-    assert!(two.secret.verify(&["x"], &Secret::new("s2").sign(&["x"])));
+    assert!(two.keys.secret("two").unwrap().verify(&["x"], &Secret::new("s2").sign(&["x"])));
 }
 
 #[test]
@@ -158,8 +158,8 @@ fn dev_reads_flags_and_nothing_else() {
     let config = Config::dev(&sources).unwrap();
     assert_eq!(config.server, Server { host: "127.0.0.1".to_owned(), ..Server::default() });
     let [app] = config.apps.as_slice() else { panic!("one app") };
-    assert_eq!((app.id.as_str(), app.key.as_str()), (DEV_APP_ID, DEV_APP_KEY));
-    assert!(app.secret.verify(&["x"], &Secret::new(DEV_APP_SECRET).sign(&["x"])));
+    assert_eq!((app.id.as_str(), app.keys.iter().next().unwrap()), (DEV_APP_ID, DEV_APP_KEY));
+    assert!(app.keys.secret(DEV_APP_KEY).unwrap().verify(&["x"], &Secret::new(DEV_APP_SECRET).sign(&["x"])));
     assert_eq!(app.limits, Limits::default());
 
     for (key, text) in [("host", "0.0.0.0"), ("port", "0"), ("path", "ws"), ("hostname", "a.test"), ("debug", "true")] {

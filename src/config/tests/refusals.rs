@@ -183,7 +183,10 @@ fn toml_settings() {
     let file = "(DIR/fanfare.toml)";
     toml("[server]\nprot = 1", &format!("server.prot is not a setting {file}: did you mean server.port?"));
     toml("[sever]\nport = 1", &format!("sever is not a setting {file}: did you mean server?"));
-    toml("[public]\nport = 1", &format!("public is not a setting {file}: known here are server, limits, apps"));
+    toml(
+        "[public]\nport = 1",
+        &format!("public is not a setting {file}: known here are server, features, limits, apps"),
+    );
     toml(
         "[limits]\nmax_conections = 1",
         &format!("limits.max_conections is not a setting {file}: did you mean limits.max_connections?"),
@@ -260,6 +263,32 @@ fn toml_apps() {
         &format!(
             "apps[0].key is *** {file}: app.key (environment variable REVERB_APP_KEY) is the same; every app needs its own"
         ),
+    );
+}
+
+#[test]
+fn toml_keys_and_features() {
+    const ONE: &str = "[[apps]]\nid = \"two\"\nkey = \"key-two\"\nsecret = \"hunter2\"\n";
+    let file = "(DIR/fanfare.toml)";
+    toml(
+        &format!("{ONE}[[apps.keys]]\nkey = \"next\"\n"),
+        &format!("apps[0].keys[0].secret is not set {file}: add secret = \"...\""),
+    );
+    toml(
+        &format!("{ONE}[[apps.keys]]\nkey = \"a:b\"\nsecret = \"s\""),
+        &format!("apps[0].keys[0].key is *** {file}: must not contain a colon, which separates key and signature"),
+    );
+    toml(
+        &format!("{ONE}[[apps.keys]]\nkey = \"key-two\"\nsecret = \"s\""),
+        &format!("apps[0].keys[0].key is *** {file}: apps[0].key {file} is the same; every app needs its own"),
+    );
+    toml(
+        &format!("{ONE}features = {{ watchlists = true }}"),
+        &format!("apps[0].features.watchlists is not a setting {file}: did you mean apps[0].features.watchlist?"),
+    );
+    toml(
+        "[features]\nwatchlist = \"maybe\"",
+        &format!("features.watchlist is \"maybe\" {file}: must be true or false"),
     );
 }
 
