@@ -12,6 +12,7 @@
 //! | 1 | [`app`] | tenants and their limits |
 //! | 1 | [`config`] | files, `.env`, the environment and flags, read into one checked [`config::Config`] |
 //! | 1 | [`metrics`] | counters |
+//! | 1 | [`expiring`] | values kept for a time, bounded in bytes |
 //! | 2 | [`hub`] | one app's connections, channels and members on this node. Synchronous. |
 //! | 3 | [`node`] | the use cases: connect, subscribe, publish, count |
 //! | 4 | [`session`] | one connection's side of the protocol, whatever carries it |
@@ -61,7 +62,7 @@
 //!   writes `Display` for errors.
 //! * `getrandom` for socket ids (otherwise: system calls of our own), `indexmap` for subscriber lists (otherwise: a
 //!   vector and a map kept in step), `humantime` for times in messages (otherwise: a calendar), `rlimit` for open
-//!   files (otherwise: unsafe code), `percent-encoding` and `form_urlencoded` for signed queries (otherwise: two
+//!   files (otherwise: unsafe code), `hashlink` for what expires in order (otherwise: a linked list in a map), `percent-encoding` and `form_urlencoded` for signed queries (otherwise: two
 //!   decoders), `hyper` under `axum` for timeouts on request heads and for taking the socket back after an upgrade.
 
 #![warn(clippy::unwrap_used)]
@@ -70,6 +71,7 @@ pub mod api;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod expiring;
 pub mod hub;
 pub mod metrics;
 pub mod node;

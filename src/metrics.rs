@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// Adds `n`.
-    pub fn add(&self, n: usize) {
-        self.0.fetch_add(n as u64, Ordering::Relaxed);
+    /// Adds `n`; the sum before.
+    pub fn add(&self, n: usize) -> u64 {
+        self.0.fetch_add(n as u64, Ordering::Relaxed)
     }
 
     /// The sum so far.
@@ -29,6 +29,8 @@ pub struct Metrics {
     pub encodings_total: Counter,
     /// Frames handed to connections by events.
     pub deliveries_total: Counter,
+    /// Events of cache channels that were forgotten before their time, because the app's cache was full.
+    pub cache_forgotten_total: Counter,
     /// Connections closed because more bytes waited for them than the app allows.
     pub closed_over_bytes_total: Counter,
     /// Connections given up because one write took longer than the app allows.

@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -30,6 +30,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(9);
 const CLOSE_OVER: Duration = Duration::from_secs(2);
 /// How long a request that is under way at the stop signal may take.
 const LAST_REQUEST: Duration = Duration::from_secs(5);
+/// Between two looks at what is due: what is told at most every 5 s is told with no more delay than this.
+const SWEEP: Duration = Duration::from_millis(250);
 /// Connections closed together.
 const CLOSE_SLICE: usize = 500;
 
@@ -124,6 +126,7 @@ impl Server {
         tokio::select! {
             () = stop => {}
             () = accept(&self.listener, &self.http) => {}
+            () = sweep(&self.node) => {}
         }
         let Self { listener, node, http } = self;
         drop(listener);
@@ -143,6 +146,15 @@ fn router(upgrades: Upgrades, api: Api, prefix: &str) -> Router {
         prefix => Router::new().nest(prefix, routes.clone()).merge(routes),
     }
     .fallback(stray)
+}
+
+async fn sweep(node: &Node) {
+    let mut due = interval(SWEEP);
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        due.tick().await;
+        node.sweep();
+    }
 }
 
 async fn accept(listener: &TcpListener, http: &Http) {

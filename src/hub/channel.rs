@@ -1,18 +1,23 @@
 //! One channel: its local subscribers and its members under one lock, and delivery to them.
 
+use super::cache::Cache;
 use super::occupancy::{Occupancy, Transition};
 use super::outbox::{Outbox, Push};
+use super::tally::{Due, Tally};
 use crate::protocol::presence::Member;
 use crate::protocol::{ChannelKind, ChannelName, Frame, SocketId, UserId};
 use indexmap::IndexMap;
 use parking_lot::RwLock;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A channel with at least one subscriber. Its lock is where joins, leaves and who hears of them are put in order,
 /// which is what makes rosters exact (M9).
 #[derive(Debug)]
 pub(super) struct Channel {
     pub(super) name: ChannelName,
+    /// Whether subscribers are told how many they are (2.9).
+    tallies: bool,
     state: RwLock<State>,
 }
 
@@ -20,8 +25,20 @@ pub(super) struct Channel {
 struct State {
     local: IndexMap<SocketId, Arc<Outbox>>,
     occupancy: Occupancy,
+    tally: Tally,
     /// Set when the last subscriber leaves: the channel is about to be forgotten and takes nobody in.
     retired: bool,
+}
+
+/// A connection that joins.
+#[derive(Clone, Copy)]
+pub(super) struct Newcomer<'a> {
+    pub(super) socket: SocketId,
+    pub(super) outbox: &'a Arc<Outbox>,
+    /// Given on presence channels and only there.
+    pub(super) member: Option<&'a Member>,
+    /// Where its last event is kept, for cache channels and only there.
+    pub(super) cache: Option<&'a Cache>,
 }
 
 /// Why a connection could not be taken in.
@@ -33,15 +50,17 @@ pub(super) enum Refused {
     Full,
 }
 
-/// How a frame went out.
+/// How frames went out.
 #[derive(Debug, Default)]
 pub(super) struct Delivery {
-    /// Connections it was queued for.
+    /// Connections they were queued for, once for each frame.
     pub(super) queued: usize,
     /// The first one whose queue is filling.
     pub(super) crowded: Option<Arc<Outbox>>,
-    /// Connections that it was one too many for.
+    /// Connections that one was one too many for.
     pub(super) slow: Vec<SocketId>,
+    /// Whether the channel is to be asked for its tally again later.
+    pub(super) tally_due: bool,
 }
 
 /// Connections and distinct members of a channel.
@@ -54,60 +73,102 @@ pub struct Counts {
 }
 
 impl Channel {
-    pub(super) fn new(name: ChannelName) -> Self {
-        Self { name, state: RwLock::default() }
+    /// A channel that tells its subscribers how many they are if `tallies` and its kind allow it (Q4).
+    pub(super) fn new(name: ChannelName, tallies: bool) -> Self {
+        let tallies = tallies && matches!(name.kind(), ChannelKind::Public | ChannelKind::Private);
+        Self { name, tallies, state: RwLock::default() }
     }
 
-    /// Takes a connection in: confirms to it, with the roster on presence channels, and tells the others of a new
-    /// member. One lock around all of it, so that nothing published comes before the confirmation (S2) and no member
-    /// is both missing from the roster and not announced (M9).
-    pub(super) fn join(
-        &self,
-        socket: SocketId,
-        outbox: &Arc<Outbox>,
-        member: Option<&Member>,
-        max_members: usize,
-    ) -> Result<Delivery, Refused> {
+    /// Takes a connection in: confirms to it, with the roster on presence channels and the last event on cache
+    /// channels, and tells the others of a new member. One lock around all of it, so that nothing published comes
+    /// before the confirmation (S2) and no member is both missing from the roster and not announced (M9).
+    pub(super) fn join(&self, new: Newcomer<'_>, max_members: usize, now: Instant) -> Result<Delivery, Refused> {
         let mut state = self.state.write();
         if state.retired {
             return Err(Refused::Retired);
         }
         let mut delivery = Delivery::default();
-        let confirmation = match member {
+        let confirmation = match new.member {
             None => Frame::subscribed(&self.name),
             Some(member) if state.occupancy.len() >= max_members && !state.occupancy.contains(&member.id) => {
                 return Err(Refused::Full);
             }
             Some(member) => {
                 if state.occupancy.join(member) == Transition::MemberAdded {
-                    delivery = state.deliver(&Frame::member_added(&self.name, member), None);
+                    state.deliver(&Frame::member_added(&self.name, member), None, &mut delivery);
                 }
                 Frame::roster(&self.name, state.occupancy.iter())
             }
         };
-        delivery.push(socket, outbox, confirmation);
-        state.local.insert(socket, outbox.clone());
+        delivery.push(new.socket, new.outbox, confirmation);
+        if let Some(cache) = new.cache {
+            let last = cache.last(&self.name, now).unwrap_or_else(|| Frame::cache_miss(&self.name));
+            delivery.push(new.socket, new.outbox, last);
+        }
+        state.local.insert(new.socket, new.outbox.clone());
+        self.tally(&mut state, now, &mut delivery);
         Ok(delivery)
     }
 
     /// Lets a connection go and tells the others if a member went with it. `true` if nobody is left: the channel is
     /// then retired.
-    pub(super) fn leave(&self, socket: SocketId, member: Option<&UserId>) -> (bool, Delivery) {
+    pub(super) fn leave(&self, socket: SocketId, member: Option<&UserId>, now: Instant) -> (bool, Delivery) {
         let mut state = self.state.write();
+        let mut delivery = Delivery::default();
         state.local.swap_remove(&socket);
-        let delivery = match member {
-            Some(id) if state.occupancy.leave(id) == Transition::MemberRemoved => {
-                state.deliver(&Frame::member_removed(&self.name, id), None)
-            }
-            _ => Delivery::default(),
-        };
+        if let Some(id) = member
+            && state.occupancy.leave(id) == Transition::MemberRemoved
+        {
+            state.deliver(&Frame::member_removed(&self.name, id), None, &mut delivery);
+        }
         state.retired = state.local.is_empty();
+        self.tally(&mut state, now, &mut delivery);
         (state.retired, delivery)
     }
 
     /// Queues a frame for every subscriber but `except` (V4).
     pub(super) fn deliver(&self, frame: &Frame, except: Option<SocketId>) -> Delivery {
-        self.state.read().deliver(frame, except)
+        let mut delivery = Delivery::default();
+        self.state.read().deliver(frame, except, &mut delivery);
+        delivery
+    }
+
+    /// Queues a frame that newcomers will get as well: what `keep` stores and what subscribers get is one and the same
+    /// order of events, and nobody gets one twice (K9). `None` if the channel is about to be forgotten.
+    pub(super) fn deliver_kept(
+        &self,
+        frame: &Frame,
+        except: Option<SocketId>,
+        keep: impl FnOnce(),
+    ) -> Option<Delivery> {
+        let state = self.state.write();
+        if state.retired {
+            return None;
+        }
+        keep();
+        let mut delivery = Delivery::default();
+        state.deliver(frame, except, &mut delivery);
+        Some(delivery)
+    }
+
+    /// Tells subscribers how many they are, if that is still due.
+    pub(super) fn tally_later(&self, now: Instant) -> Delivery {
+        let (mut state, mut delivery) = (self.state.write(), Delivery::default());
+        state.tally.asked();
+        self.tally(&mut state, now, &mut delivery);
+        delivery
+    }
+
+    fn tally(&self, state: &mut State, now: Instant, delivery: &mut Delivery) {
+        if !self.tallies || state.local.is_empty() {
+            return;
+        }
+        let count = state.local.len();
+        match state.tally.changed(count, now) {
+            Due::Now => state.deliver(&Frame::subscription_count(&self.name, count), None, delivery),
+            Due::Later => delivery.tally_due = true,
+            Due::Never => {}
+        }
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -115,24 +176,32 @@ impl Channel {
         let users = if self.name.kind() == ChannelKind::Presence { state.occupancy.len() } else { 0 };
         Counts { subscriptions: state.local.len(), users }
     }
+
+    /// The members, in no promised order.
+    pub(super) fn members(&self) -> Vec<Member> {
+        self.state.read().occupancy.iter().cloned().collect()
+    }
+
+    /// The subscribers.
+    pub(super) fn sockets(&self) -> Vec<(SocketId, Arc<Outbox>)> {
+        self.state.read().local.iter().map(|(socket, outbox)| (*socket, outbox.clone())).collect()
+    }
 }
 
 impl State {
     /// The whole hot path: the exclusion is found once, then one pass that clones and queues.
-    fn deliver(&self, frame: &Frame, except: Option<SocketId>) -> Delivery {
+    fn deliver(&self, frame: &Frame, except: Option<SocketId>, delivery: &mut Delivery) {
         let all = self.local.as_slice();
         let skip = except.and_then(|id| self.local.get_index_of(&id)).unwrap_or(all.len());
         let after = all.get_range(skip + 1..).into_iter().flatten();
-        let mut delivery = Delivery::default();
         for (socket, outbox) in all[..skip].iter().chain(after) {
             delivery.push(*socket, outbox, frame.clone());
         }
-        delivery
     }
 }
 
 impl Delivery {
-    fn push(&mut self, socket: SocketId, outbox: &Arc<Outbox>, frame: Frame) {
+    pub(super) fn push(&mut self, socket: SocketId, outbox: &Arc<Outbox>, frame: Frame) {
         match outbox.push(frame) {
             Push::Queued => self.queued += 1,
             Push::Crowded => {

@@ -3,22 +3,38 @@
 //! Synchronous throughout; locks are taken in the order map shard, `Channel`, `Outbox`, and a map guard lives for one
 //! expression. Must not know: sockets, HTTP, other nodes, or anything that awaits.
 
+mod activity;
+mod cache;
 mod channel;
+mod listing;
 mod occupancy;
 mod outbox;
+mod registration;
+mod tally;
 #[cfg(test)]
 mod tests;
+mod users;
 
 use crate::app::App;
 use crate::metrics::Metrics;
 use crate::protocol::presence::Member;
 use crate::protocol::{ChannelName, CloseCode, Frame, SocketId, UserId};
+pub use activity::Volume;
+use activity::{Activity, Sums};
+use cache::Cache;
+pub use cache::Cached;
 pub use channel::Counts;
-use channel::{Channel, Delivery, Refused};
+use channel::{Channel, Delivery, Newcomer, Refused};
 use dashmap::{DashMap, Entry};
+pub use listing::{Filter, Listed, Page, Stats};
 pub use outbox::{Outbox, Push};
+use parking_lot::Mutex;
+pub use registration::{Registration, Subscription};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+use users::Users;
+pub use users::{Online, SignIn};
 
 /// Map shards: enough for the cores of a large machine, few enough that an empty app costs a few KiB.
 const SHARDS: usize = 16;
@@ -30,24 +46,15 @@ pub struct Hub {
     metrics: Arc<Metrics>,
     channels: DashMap<ChannelName, Arc<Channel>>,
     sockets: DashMap<SocketId, Arc<Outbox>>,
+    users: Users,
+    cache: Cache,
+    activity: Activity,
+    /// Channels whose subscribers are to be told later how many they are.
+    tallies: Mutex<Vec<Arc<Channel>>>,
     connections: AtomicUsize,
-}
-
-/// A connection's place in the hub; dropping it gives the place up.
-#[derive(Debug)]
-pub struct Registration {
-    hub: Arc<Hub>,
-    socket: SocketId,
-    outbox: Arc<Outbox>,
-}
-
-/// A connection's place in a channel; dropping it unsubscribes.
-#[derive(Debug)]
-pub struct Subscription {
-    hub: Arc<Hub>,
-    channel: Arc<Channel>,
-    socket: SocketId,
-    member: Option<UserId>,
+    peak: AtomicUsize,
+    /// Connections that count towards the app's limit.
+    counted: AtomicUsize,
 }
 
 /// The channel has all the members it may have (M4).
@@ -64,14 +71,20 @@ pub struct Reach {
 }
 
 impl Hub {
-    /// An empty hub for `app`.
-    pub fn new(app: Arc<App>, metrics: Arc<Metrics>) -> Self {
+    /// An empty hub for `app`, started at `now`.
+    pub fn new(app: Arc<App>, metrics: Arc<Metrics>, now: Instant) -> Self {
         Self {
+            cache: Cache::new(&app.limits),
             app,
             metrics,
             channels: DashMap::with_shard_amount(SHARDS),
             sockets: DashMap::with_shard_amount(SHARDS),
+            users: Users::default(),
+            activity: Activity::new(now),
+            tallies: Mutex::default(),
             connections: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
+            counted: AtomicUsize::new(0),
         }
     }
 
@@ -80,11 +93,15 @@ impl Hub {
         &self.app
     }
 
-    /// Gives a new connection an id and an outbox, unless the app is at its connection limit (1.9).
+    /// Gives a new connection an id and an outbox, unless the app is at its connection limit (1.9). Where connections
+    /// have to be authorized, they count from then on (1.8).
     pub fn register(self: &Arc<Self>) -> Option<Registration> {
-        let max = Some(self.app.limits.max_connections).filter(|max| *max > 0).unwrap_or(usize::MAX);
-        let room = |count: usize| (count < max).then_some(count + 1);
-        self.connections.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).ok()?;
+        let counted = !self.app.features.authorized_connections;
+        if counted && !self.count_one() {
+            return None;
+        }
+        let connections = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        self.peak.fetch_max(connections, Ordering::Relaxed);
         let outbox = Arc::new(Outbox::new(self.app.limits.outbox_bytes));
         loop {
             let bits = getrandom::u64().expect("the operating system gives random numbers");
@@ -92,9 +109,16 @@ impl Hub {
             // An id is given out once at a time, however unlikely a second draw is.
             if let Entry::Vacant(place) = self.sockets.entry(socket) {
                 place.insert(outbox.clone());
-                return Some(Registration { hub: self.clone(), socket, outbox });
+                return Some(Registration { hub: self.clone(), socket, outbox, counted: counted.into() });
             }
         }
+    }
+
+    /// Takes one of the places that the app's connection limit leaves.
+    fn count_one(&self) -> bool {
+        let max = Some(self.app.limits.max_connections).filter(|max| *max > 0).unwrap_or(usize::MAX);
+        let room = |count: usize| (count < max).then_some(count + 1);
+        self.counted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
     }
 
     /// Subscribes a connection. Its outbox holds the confirmation when this returns. `member` is given on presence
@@ -104,14 +128,17 @@ impl Hub {
         name: &ChannelName,
         connection: &Registration,
         member: Option<&Member>,
+        now: Instant,
     ) -> Result<Subscription, Full> {
         let Registration { socket, outbox, .. } = connection;
+        let cache = name.is_cache().then_some(&self.cache);
+        let new = Newcomer { socket: *socket, outbox, member, cache };
+        let fresh = || Arc::new(Channel::new(name.clone(), self.app.features.subscription_count_events));
         loop {
-            let channel =
-                self.channels.entry(name.clone()).or_insert_with(|| Channel::new(name.clone()).into()).clone();
-            match channel.join(*socket, outbox, member, self.app.limits.max_presence_members) {
+            let channel = self.channels.entry(name.clone()).or_insert_with(fresh).clone();
+            match channel.join(new, self.app.limits.max_presence_members, now) {
                 Ok(delivery) => {
-                    self.report(name, &delivery);
+                    self.report(&channel, &delivery);
                     let member = member.map(|member| member.id.clone());
                     return Ok(Subscription { hub: self.clone(), channel, socket: *socket, member });
                 }
@@ -121,21 +148,91 @@ impl Hub {
         }
     }
 
-    /// Queues the frame made by `encode` for every subscriber of the channel but `except`; it is not made if the
-    /// channel has none.
-    pub fn deliver(&self, name: &ChannelName, except: Option<SocketId>, encode: impl FnOnce() -> Frame) -> Reach {
-        let Some(channel) = self.channels.get(name).map(|channel| channel.clone()) else { return Reach::default() };
+    /// Queues what a client says, the frame made by `encode`, for every subscriber of the channel but `except`. It is
+    /// not made if the channel has none.
+    pub fn relay(
+        &self,
+        name: &ChannelName,
+        except: Option<SocketId>,
+        now: Instant,
+        encode: impl FnOnce() -> Frame,
+    ) -> Reach {
+        let delivery = self.deliver(name, except, encode);
+        self.activity.add(Sums { client_events: 1, deliveries: delivery.queued as u64, published: 0 }, now);
+        delivery.into()
+    }
+
+    /// Queues what a back end publishes, the frame made by `encode`, for every subscriber of the channel but `except`.
+    /// It is not made if nobody is there for it, now or, on a cache channel, later (K1, K3).
+    pub fn publish(
+        &self,
+        name: &ChannelName,
+        except: Option<SocketId>,
+        now: Instant,
+        encode: impl FnOnce() -> Frame,
+    ) -> Reach {
+        let delivery =
+            if name.is_cache() { self.keep(name, except, now, &encode()) } else { self.deliver(name, except, encode) };
+        self.activity.add(Sums { published: 1, deliveries: delivery.queued as u64, client_events: 0 }, now);
+        delivery.into()
+    }
+
+    fn deliver(&self, name: &ChannelName, except: Option<SocketId>, encode: impl FnOnce() -> Frame) -> Delivery {
+        let Some(channel) = self.channel(name) else { return Delivery::default() };
         let delivery = channel.deliver(&encode(), except);
         self.metrics.encodings_total.add(1);
         self.metrics.deliveries_total.add(delivery.queued);
-        self.report(name, &delivery);
-        Reach { connections: delivery.queued, crowded: delivery.crowded }
+        self.report(&channel, &delivery);
+        delivery
     }
 
-    /// Connections and members of a channel, zeros where nobody is.
-    pub fn counts(&self, name: &ChannelName) -> Counts {
-        let channel = self.channels.get(name).map(|channel| channel.clone());
-        channel.map(|channel| channel.counts()).unwrap_or_default()
+    /// Delivers a frame and keeps it for newcomers.
+    fn keep(&self, name: &ChannelName, except: Option<SocketId>, now: Instant, frame: &Frame) -> Delivery {
+        self.metrics.encodings_total.add(1);
+        let keep = || self.report_forgotten(self.cache.keep(name, frame, now));
+        loop {
+            let channel = match self.channels.entry(name.clone()) {
+                // Kept while the map's shard is locked: whoever makes the channel finds it in the cache.
+                Entry::Vacant(_) => {
+                    keep();
+                    return Delivery::default();
+                }
+                Entry::Occupied(channel) => channel.get().clone(),
+            };
+            if let Some(delivery) = channel.deliver_kept(frame, except, keep) {
+                self.metrics.deliveries_total.add(delivery.queued);
+                self.report(&channel, &delivery);
+                return delivery;
+            }
+            self.forget(&channel);
+        }
+    }
+
+    /// The last event of a cache channel, while it is kept.
+    pub fn cached(&self, name: &ChannelName, now: Instant) -> Option<Cached> {
+        self.cache.look(name, now)
+    }
+
+    /// Ends every connection signed in as `user` with 4009 (4.4). How many there were.
+    pub fn terminate_user(&self, user: &UserId) -> usize {
+        self.users.terminate(user)
+    }
+
+    /// Ends every connection subscribed to the channel with 4009. How many there were.
+    pub fn terminate_channel(&self, name: &ChannelName) -> usize {
+        let sockets = self.channel(name).map(|channel| channel.sockets()).unwrap_or_default();
+        sockets.iter().for_each(|(_, outbox)| outbox.cut(CloseCode::Terminated));
+        sockets.len()
+    }
+
+    /// Does what is due at `now`: to be called a few times a second.
+    pub fn sweep(&self, now: Instant) {
+        self.cache.expire(now);
+        let due = std::mem::take(&mut *self.tallies.lock());
+        for channel in due {
+            let delivery = channel.tally_later(now);
+            self.report(&channel, &delivery);
+        }
     }
 
     /// Connections registered.
@@ -153,9 +250,17 @@ impl Hub {
         self.sockets.iter().map(|socket| socket.value().clone()).collect()
     }
 
-    fn report(&self, name: &ChannelName, delivery: &Delivery) {
+    fn channel(&self, name: &ChannelName) -> Option<Arc<Channel>> {
+        self.channels.get(name).map(|channel| channel.clone())
+    }
+
+    /// Acts on how frames went out, with no lock held.
+    fn report(&self, channel: &Arc<Channel>, delivery: &Delivery) {
         for socket in &delivery.slow {
-            self.report_slow(*socket, Some(name));
+            self.report_slow(*socket, Some(&channel.name));
+        }
+        if delivery.tally_due {
+            self.tallies.lock().push(channel.clone());
         }
     }
 
@@ -173,76 +278,25 @@ impl Hub {
         );
     }
 
+    /// Counts events that the cache had to forget early, and says so the first time.
+    fn report_forgotten(&self, early: usize) {
+        if early > 0 && self.metrics.cache_forgotten_total.add(early) == 0 {
+            tracing::warn!(
+                app.id = self.app.id,
+                limit_bytes = self.app.limits.cache_bytes,
+                "cache channels forget their last events early: raise cache_bytes"
+            );
+        }
+    }
+
     /// Drops a retired channel from the map, unless a new one has taken its name.
     fn forget(&self, channel: &Arc<Channel>) {
         self.channels.remove_if(&channel.name, |_, current| Arc::ptr_eq(current, channel));
     }
 }
 
-impl Registration {
-    /// The connection's id.
-    pub fn socket(&self) -> SocketId {
-        self.socket
-    }
-
-    /// The connection's outbox.
-    pub fn outbox(&self) -> &Arc<Outbox> {
-        &self.outbox
-    }
-
-    /// Queues a frame for this connection alone, an answer or a confirmation. One too many closes it, as with events.
-    pub fn send(&self, frame: Frame) {
-        if self.outbox.push(frame) == Push::Overflowed {
-            self.hub.report_slow(self.socket, None);
-        }
-    }
-
-    /// Counts and logs that the connection is given up because a write took too long, unless it was closing anyway.
-    pub fn gave_up(&self) {
-        if self.outbox.is_closed() {
-            return;
-        }
-        let Hub { app, metrics, .. } = &*self.hub;
-        metrics.closed_over_deadline_total.add(1);
-        tracing::warn!(
-            app.id = app.id,
-            socket.id = %self.socket,
-            limit_ms = app.limits.write_timeout().as_millis(),
-            "connection given up: a write to it took too long",
-        );
-    }
-
-    /// The hub the connection is registered with.
-    pub fn hub(&self) -> &Arc<Hub> {
-        &self.hub
-    }
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        self.hub.sockets.remove(&self.socket);
-        self.hub.connections.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Subscription {
-    /// The channel subscribed to.
-    pub fn channel(&self) -> &ChannelName {
-        &self.channel.name
-    }
-
-    /// The member this connection is, on presence channels.
-    pub fn member(&self) -> Option<&UserId> {
-        self.member.as_ref()
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        let (empty, delivery) = self.channel.leave(self.socket, self.member.as_ref());
-        if empty {
-            self.hub.forget(&self.channel);
-        }
-        self.hub.report(&self.channel.name, &delivery);
+impl From<Delivery> for Reach {
+    fn from(delivery: Delivery) -> Self {
+        Self { connections: delivery.queued, crowded: delivery.crowded }
     }
 }

@@ -22,6 +22,8 @@ struct State {
     /// Bytes of the batch being written.
     taken: usize,
     close: Option<CloseCode>,
+    /// Whether even the batch being written is to stop after the frame in hand.
+    cut: bool,
     waker: Option<Waker>,
 }
 
@@ -81,6 +83,20 @@ impl Outbox {
         let mut state = self.state.lock();
         state.close.get_or_insert(close);
         wake(state);
+    }
+
+    /// Ends the connection at once: what waits is dropped. The first reason stays.
+    pub fn cut(&self, close: CloseCode) {
+        let mut state = self.state.lock();
+        state.close.get_or_insert(close);
+        state.cut = true;
+        state.frames = Vec::new();
+        wake(state);
+    }
+
+    /// Whether the connection is to end at once.
+    pub fn is_cut(&self) -> bool {
+        self.state.lock().cut
     }
 
     /// Whether the connection is closing.
@@ -203,6 +219,16 @@ mod tests {
         assert_eq!(outbox.push(Frame::pong()), Push::Closing);
         assert_eq!(reader.poll(&outbox), Poll::Ready(Ok(1)));
         assert_eq!(reader.poll(&outbox), Poll::Ready(Err(CloseCode::Reconnect)));
+    }
+
+    #[test]
+    fn cutting_drops_what_waits() {
+        let (outbox, reader) = (Outbox::new(1000), Reader(Arc::default()));
+        outbox.push(Frame::pong());
+        outbox.cut(CloseCode::Terminated);
+        assert!(outbox.is_cut());
+        assert_eq!(outbox.push(Frame::pong()), Push::Closing);
+        assert_eq!(reader.poll(&outbox), Poll::Ready(Err(CloseCode::Terminated)));
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub enum CloseCode {
     InvalidText,
     /// A message over the app's limit (G5).
     TooBig,
+    /// The app takes connections over TLS only.
+    TlsRequired,
     /// No app has the key.
     UnknownApp,
     /// The app is switched off.
@@ -17,10 +19,18 @@ pub enum CloseCode {
     OverQuota,
     /// A WebSocket on a path that is not `/app/{key}` (C6).
     PathNotFound,
+    /// No protocol version, and a library version that is none either, where the app wants one (1.2).
+    InvalidVersion,
     /// A protocol version this server does not speak (1.2).
     UnsupportedVersion,
+    /// No protocol version, where the app wants one (1.2).
+    NoVersion,
     /// The page's origin may not connect (C3).
     OriginNotAllowed,
+    /// Neither signed in nor in a guarded channel in time (1.8).
+    Unauthorized,
+    /// The app has ended the user's connections (4.4).
+    Terminated,
     /// Reverb's message rate limit, where it is set to end connections.
     RateLimited,
     /// The client does not take its frames fast enough (G6).
@@ -49,12 +59,17 @@ impl CloseCode {
             Self::ProtocolError => (1002, "WebSocket protocol violated"),
             Self::InvalidText => (1007, "Text is not UTF-8"),
             Self::TooBig => (1009, "Maximum message size exceeded"),
+            Self::TlsRequired => (4000, "Application only accepts SSL connections, reconnect using wss://"),
             Self::UnknownApp => (4001, "Application does not exist"),
             Self::AppDisabled => (4003, "Application disabled"),
             Self::OverQuota => (4004, "Application is over connection quota"),
             Self::PathNotFound => (4005, "Path not found"),
+            Self::InvalidVersion => (4006, "Invalid version string format"),
             Self::UnsupportedVersion => (4007, "Unsupported protocol version"),
+            Self::NoVersion => (4008, "No protocol version supplied"),
             Self::OriginNotAllowed => (4009, "Origin not allowed"),
+            Self::Unauthorized => (4009, "Connection not authorized within timeout"),
+            Self::Terminated => (4009, "You got disconnected by the app."),
             Self::RateLimited => (4100, "Rate limit exceeded"),
             Self::OverCapacity => (4100, "Over capacity"),
             Self::Reconnect => (4200, "Generic reconnect immediately"),
@@ -75,12 +90,17 @@ mod tests {
             ProtocolError,
             InvalidText,
             TooBig,
+            TlsRequired,
             UnknownApp,
             AppDisabled,
             OverQuota,
             PathNotFound,
+            InvalidVersion,
             UnsupportedVersion,
+            NoVersion,
             OriginNotAllowed,
+            Unauthorized,
+            Terminated,
             RateLimited,
             OverCapacity,
             Reconnect,

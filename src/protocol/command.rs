@@ -13,6 +13,8 @@ pub enum Command<'a> {
     Subscribe(Subscribe<'a>),
     /// `pusher:unsubscribe` with the channel's name.
     Unsubscribe(Cow<'a, str>),
+    /// `pusher:signin`.
+    Signin(Signin<'a>),
     /// `pusher:ping`.
     Ping,
     /// `pusher:pong`, consumed silently (P6).
@@ -30,6 +32,15 @@ pub struct Subscribe<'a> {
     pub auth: Option<Cow<'a, str>>,
     /// Signed text, which on presence channels holds the member.
     pub channel_data: Option<Cow<'a, str>>,
+}
+
+/// A wish to be known as a user (4.1).
+#[derive(Debug, PartialEq, Eq)]
+pub struct Signin<'a> {
+    /// `{key}:{signature}`.
+    pub auth: Option<Cow<'a, str>>,
+    /// Signed text that introduces the user.
+    pub user_data: Cow<'a, str>,
 }
 
 /// An event that a client asks to be relayed.
@@ -53,7 +64,16 @@ struct Envelope<'a> {
     data: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+/// The texts in a command's `data`; values of other types count as absent.
+#[derive(Default)]
+struct Arguments<'a> {
+    channel: Option<Cow<'a, str>>,
+    auth: Option<Cow<'a, str>>,
+    channel_data: Option<Cow<'a, str>>,
+    user_data: Option<Cow<'a, str>>,
+}
+
+#[derive(Default, Deserialize)]
 struct Data<'a> {
     #[serde(borrow)]
     channel: Option<&'a RawValue>,
@@ -61,6 +81,8 @@ struct Data<'a> {
     auth: Option<&'a RawValue>,
     #[serde(borrow)]
     channel_data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    user_data: Option<&'a RawValue>,
 }
 
 impl<'a> Command<'a> {
@@ -70,8 +92,21 @@ impl<'a> Command<'a> {
         let envelope: Envelope<'a> = json::object(message).map_err(|_| Rejection::new("Received invalid JSON"))?;
         let event = envelope.event.and_then(text).ok_or_else(|| Rejection::new("Missing parameter: event"))?;
         match &*event {
-            "pusher:subscribe" => subscribe(envelope.data).map(Self::Subscribe),
-            "pusher:unsubscribe" => subscribe(envelope.data).map(|asked| Self::Unsubscribe(asked.channel)),
+            "pusher:subscribe" => {
+                let Arguments { channel, auth, channel_data, .. } = arguments(envelope.data);
+                Ok(Self::Subscribe(Subscribe {
+                    channel: channel.ok_or_else(|| missing("channel"))?,
+                    auth,
+                    channel_data,
+                }))
+            }
+            "pusher:unsubscribe" => {
+                arguments(envelope.data).channel.map(Self::Unsubscribe).ok_or_else(|| missing("channel"))
+            }
+            "pusher:signin" => {
+                let Arguments { user_data, auth, .. } = arguments(envelope.data);
+                Ok(Self::Signin(Signin { auth, user_data: user_data.ok_or_else(|| missing("user_data"))? }))
+            }
             "pusher:ping" => Ok(Self::Ping),
             "pusher:pong" => Ok(Self::Pong),
             name if name.starts_with("client-") => {
@@ -85,36 +120,46 @@ impl<'a> Command<'a> {
                 Ok(Self::ClientEvent(ClientEvent { name: event, channel, data }))
             }
             name => Err(Rejection::new(format!(
-                "Unknown event {name:.100}: clients may send pusher:subscribe, pusher:unsubscribe, pusher:ping, \
-                 pusher:pong and client-*"
+                "Unknown event {name:.100}: clients may send pusher:subscribe, pusher:unsubscribe, pusher:signin, \
+                 pusher:ping, pusher:pong and client-*"
             ))),
         }
     }
 }
 
-/// Reads `data`, which may be the object or a string that holds it (spec 0.3).
-fn subscribe(data: Option<&RawValue>) -> Result<Subscribe<'_>, Rejection> {
-    let missing = || Rejection::new("Missing parameter: data.channel");
-    let data = data.ok_or_else(missing)?;
+fn missing(argument: &str) -> Rejection {
+    Rejection::new(format!("Missing parameter: data.{argument}"))
+}
+
+/// Reads a command's `data`, which may be the object or a string that holds it (spec 0.3).
+fn arguments(data: Option<&RawValue>) -> Arguments<'_> {
+    let Some(data) = data else { return Arguments::default() };
     match text(data) {
-        None => asked(data.get()).ok_or_else(missing),
-        Some(inner) => asked(&inner).map(Subscribe::into_owned).ok_or_else(missing),
+        None => Arguments::read(data.get()),
+        Some(inner) => Arguments::read(&inner).into_owned(),
     }
 }
 
-fn asked(json: &str) -> Option<Subscribe<'_>> {
-    let data: Data<'_> = json::object(json).ok()?;
-    Some(Subscribe {
-        channel: data.channel.and_then(text)?,
-        auth: data.auth.and_then(text),
-        channel_data: data.channel_data.and_then(text),
-    })
-}
+impl<'a> Arguments<'a> {
+    fn read(json: &'a str) -> Self {
+        let data: Data<'a> = json::object(json).unwrap_or_default();
+        let read = |argument: Option<&'a RawValue>| argument.and_then(text);
+        Self {
+            channel: read(data.channel),
+            auth: read(data.auth),
+            channel_data: read(data.channel_data),
+            user_data: read(data.user_data),
+        }
+    }
 
-impl Subscribe<'_> {
-    fn into_owned(self) -> Subscribe<'static> {
-        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
-        Subscribe { channel: own(self.channel), auth: self.auth.map(own), channel_data: self.channel_data.map(own) }
+    fn into_owned(self) -> Arguments<'static> {
+        let own = |text: Option<Cow<'_, str>>| text.map(|text| Cow::Owned(text.into_owned()));
+        Arguments {
+            channel: own(self.channel),
+            auth: own(self.auth),
+            channel_data: own(self.channel_data),
+            user_data: own(self.user_data),
+        }
     }
 }
 
@@ -151,6 +196,22 @@ mod tests {
         let message = r#"{"event":"pusher:subscribe","data":{"auth":5,"channel":"a","channel_data":{}}}"#;
         let Ok(Command::Subscribe(asked)) = Command::parse(message) else { panic!("{message}") };
         assert_eq!(asked, Subscribe { channel: "a".into(), auth: None, channel_data: None });
+    }
+
+    #[test]
+    fn sign_ins_as_clients_write_them() {
+        let expect = Signin { auth: Some("k:s".into()), user_data: r#"{"id":"12345"}"#.into() };
+        for message in [
+            r#"{"event":"pusher:signin","data":{"auth":"k:s","user_data":"{\"id\":\"12345\"}"}}"#,
+            r#"{"event":"pusher:signin","data":"{\"auth\":\"k:s\",\"user_data\":\"{\\\"id\\\":\\\"12345\\\"}\"}"}"#,
+        ] {
+            let Ok(Command::Signin(asked)) = Command::parse(message) else { panic!("{message}") };
+            assert_eq!(asked, expect);
+        }
+        for data in ["", r#","data":{}"#, r#","data":{"user_data":{"id":"1"}}"#, r#","data":"x""#] {
+            let message = format!(r#"{{"event":"pusher:signin"{data}}}"#);
+            assert_eq!(refused(&message), "Missing parameter: data.user_data", "{message}");
+        }
     }
 
     #[test]

@@ -44,8 +44,8 @@ impl Frame {
         PONG.clone()
     }
 
-    /// A refusal, or the announcement of a close to clients of protocol 4 and 5 (1.6). The only frame whose `data`
-    /// is an object.
+    /// A refusal, or the announcement of a close to clients of protocol 4 and 5 (1.6). Like
+    /// that of `signin_success` its `data` is an object.
     pub fn error(code: Option<u16>, message: &str) -> Self {
         #[derive(Serialize)]
         struct Data<'a> {
@@ -111,6 +111,33 @@ impl Frame {
         text("pusher_internal:member_removed", Some(channel.as_str()), json!({ "user_id": id.as_str() }).to_string())
     }
 
+    /// The answer to a newcomer of a cache channel that has nothing for them (K4).
+    pub fn cache_miss(channel: &ChannelName) -> Self {
+        text("pusher:cache_miss", Some(channel.as_str()), "{}")
+    }
+
+    /// Tells a channel's subscribers how many connections it has (2.9).
+    pub fn subscription_count(channel: &ChannelName, count: usize) -> Self {
+        let data = format!(r#"{{"subscription_count":{count}}}"#);
+        text("pusher_internal:subscription_count", Some(channel.as_str()), data)
+    }
+
+    /// The answer to a sign-in: the same text that introduced the user (U4). Beside `pusher:error` the only frame
+    /// whose `data` is an object (spec 0.3).
+    pub fn signin_success(user_data: &str) -> Self {
+        text("pusher:signin_success", None, json!({ "user_data": user_data }))
+    }
+
+    /// Tells a watcher who is online and who is not (4.3). A group without users is left out (W2).
+    pub fn watchlist(online: &[&UserId], offline: &[&UserId]) -> Self {
+        let group = |(name, ids): (&str, &[&UserId])| {
+            let ids: Vec<_> = ids.iter().map(|id| id.as_str()).collect();
+            (!ids.is_empty()).then(|| json!({ "name": name, "user_ids": ids }))
+        };
+        let events: Vec<_> = [("online", online), ("offline", offline)].into_iter().filter_map(group).collect();
+        text("pusher_internal:watchlist_events", None, json!({ "events": events }).to_string())
+    }
+
     /// A channel event (2.10), or a client event with its sender on presence channels (L7). `data` is a JSON string
     /// and is copied as it stands.
     pub fn event(channel: &ChannelName, name: &str, data: &RawValue, user_id: Option<&UserId>) -> Self {
@@ -132,6 +159,16 @@ impl Frame {
     /// The bytes that go to the socket, header included.
     pub fn bytes(&self) -> &Bytes {
         &self.0
+    }
+
+    /// The frame's payload: for all but close and ping frames a JSON text.
+    pub fn payload(&self) -> &[u8] {
+        let header = match self.0[1] {
+            127 => HEADER,
+            126 => HEADER - 6,
+            _ => HEADER - 8,
+        };
+        &self.0[header..]
     }
 
     /// The frame's size on the socket in bytes.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 const HALF: u64 = 1_000_000_000;
 
 /// A connection's id: two integers joined by a dot, unguessable, unique within its app (C9).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketId(u32, u32);
 
 /// The text is not `digits.digits`.
@@ -37,7 +37,7 @@ impl fmt::Display for SocketId {
     }
 }
 
-/// A presence member's identity: always text, also where the client sent an integer (M1).
+/// A person's identity, in presence channels and signed in: always text, also where the client sent an integer (M1).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UserId(Arc<str>);
 

@@ -35,6 +35,12 @@ pub fn text(value: &RawValue) -> Option<Cow<'_, str>> {
     is_string(value).then(|| serde_json::from_str::<Text<'_>>(value.get()).ok()).flatten().map(|text| text.0)
 }
 
+/// The digits of a JSON integer as they were written, `None` for any other value.
+pub fn integer(value: &RawValue) -> Option<Cow<'_, str>> {
+    let digits = value.get().strip_prefix('-').unwrap_or(value.get());
+    digits.bytes().all(|b| b.is_ascii_digit()).then(|| value.get().into())
+}
+
 /// Event data as it stands in a frame: always a JSON string. A string is kept as it was written, any other value is
 /// written without blanks and put into a string (L9). `None` for a string with an escape that is no character.
 pub fn data(value: &RawValue) -> Option<Cow<'_, RawValue>> {

@@ -3,7 +3,8 @@
 //! Pure: values in, values out. Must not know: tokio, the clock, locks, logs, or any other module of the crate.
 //!
 //! The rules come from the Channels protocol, versions 4 to 7; ids such as `PRE-06` or `F5` in the comments name its
-//! statements. `data` of a server's frame is a JSON *string*, save in `pusher:error`, where it is an object.
+//! statements. `data` of a server's frame is a JSON *string*, save in `pusher:error` and `pusher:signin_success`, where it
+//! is an object.
 
 pub mod channel;
 pub mod close;
@@ -15,6 +16,7 @@ pub mod presence;
 pub mod refusal;
 pub mod request;
 pub mod signature;
+pub mod user;
 
 pub use channel::{ChannelKind, ChannelName};
 pub use close::CloseCode;
@@ -22,3 +24,4 @@ pub use command::Command;
 pub use frame::Frame;
 pub use ids::{SocketId, UserId};
 pub use refusal::{Refusal, Rejection};
+pub use user::User;

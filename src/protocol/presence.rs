@@ -1,6 +1,7 @@
 //! Members of presence channels, as clients introduce them (spec 2.6).
 
 use super::ids::UserId;
+use super::json::{integer, object, text};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -38,30 +39,28 @@ impl Member {
             #[serde(borrow)]
             user_info: Option<&'a RawValue>,
         }
-        let data: ChannelData<'_> = super::json::object(channel_data).map_err(|_| InvalidMember::Shape)?;
-        let id = match super::json::text(data.user_id) {
-            Some(text) => text,
-            None if is_integer(data.user_id.get()) => data.user_id.get().into(),
-            None => return Err(InvalidMember::Shape),
-        };
-        if id.is_empty() {
-            return Err(InvalidMember::Shape);
-        }
+        let data: ChannelData<'_> = object(channel_data).map_err(|_| InvalidMember::Shape)?;
+        let id = text(data.user_id).or_else(|| integer(data.user_id)).filter(|id| !id.is_empty());
+        let id = id.ok_or(InvalidMember::Shape)?;
         if id.chars().count() > max_id_chars {
             return Err(InvalidMember::IdTooLong(max_id_chars));
         }
-        let info = data.user_info.map_or("{}", RawValue::get);
-        if info.len() > max_info_bytes {
-            return Err(InvalidMember::InfoTooBig(max_info_bytes));
-        }
-        let info = RawValue::from_string(info.to_owned()).expect("a part of valid JSON is valid");
-        Ok(Self { id: UserId::new(&id), info: info.into() })
+        let member = Self::new(UserId::new(&id), data.user_info);
+        member.check_info(max_info_bytes)?;
+        Ok(member)
     }
-}
 
-fn is_integer(json: &str) -> bool {
-    let digits = json.strip_prefix('-').unwrap_or(json);
-    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+    /// A member with what the app says about them; nothing is `{}`.
+    pub(super) fn new(id: UserId, info: Option<&RawValue>) -> Self {
+        let info = info.map_or("{}", RawValue::get).to_owned();
+        let info = RawValue::from_string(info).expect("a part of valid JSON is valid");
+        Self { id, info: info.into() }
+    }
+
+    /// Whether the info is within the app's limit (M4).
+    pub fn check_info(&self, max_bytes: usize) -> Result<(), InvalidMember> {
+        if self.info.get().len() > max_bytes { Err(InvalidMember::InfoTooBig(max_bytes)) } else { Ok(()) }
+    }
 }
 
 #[cfg(test)]

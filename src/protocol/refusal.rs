@@ -23,6 +23,12 @@ impl Rejection {
     pub fn rate(message: &'static str) -> Self {
         Self { code: Some(4301), message: message.into() }
     }
+
+    /// The watchlist was longer than the app allows; its first users are watched (W4).
+    pub fn watchlist(max: usize) -> Self {
+        let message = format!("Watchlist limit exceeded. Only the first {max} user IDs are accepted.");
+        Self { code: Some(4302), message: message.into() }
+    }
 }
 
 /// A subscription that is refused; the connection stays open (2.5).

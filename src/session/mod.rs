@@ -8,8 +8,9 @@ mod tests;
 
 use crate::app::{App, ClientEvents};
 use crate::hub::{Outbox, Subscription};
-use crate::node::{Connection, Event, Node};
-use crate::protocol::command::{ClientEvent, Subscribe};
+use crate::node::{Connection, Denied, Event, Node};
+use crate::protocol::command::{ClientEvent, Signin, Subscribe};
+use crate::protocol::presence::Member;
 use crate::protocol::{ChannelKind, ChannelName, CloseCode, Command, Frame, Refusal, Rejection, json};
 use limits::Window;
 use std::sync::Arc;
@@ -29,6 +30,10 @@ pub struct Session {
     version: u8,
     last_seen: Instant,
     probed: Option<Instant>,
+    /// Until when it must be authorized, if it still must (1.8).
+    authorize_by: Option<Instant>,
+    /// Who is signed in. Boxed, because most connections are nobody's.
+    user: Option<Box<Member>>,
     client_events: Window,
     messages: Window,
 }
@@ -45,13 +50,17 @@ pub enum Tick {
 impl Session {
     /// Starts the session of an admitted connection that speaks protocol `version` (1.2).
     pub fn new(node: Arc<Node>, connection: Connection, version: u8) -> Self {
+        let (now, app) = (Instant::now(), connection.hub().app());
+        let authorize_by = app.features.authorized_connections.then(|| now + app.limits.authorization_timeout());
         Self {
             subscriptions: Vec::new(),
             connection,
             node,
             version,
-            last_seen: Instant::now(),
+            last_seen: now,
             probed: None,
+            authorize_by,
+            user: None,
             client_events: Window::default(),
             messages: Window::default(),
         }
@@ -91,14 +100,19 @@ impl Session {
             }
             Ok(Command::Pong) => Ok(()),
             Ok(Command::Subscribe(asked)) => self.subscribe(&asked),
-            Ok(Command::Unsubscribe(channel)) => self.unsubscribe(&channel),
-            Ok(Command::ClientEvent(event)) => self.client_event(&event, now),
-            Err(rejection) => Err(rejection),
+            Ok(Command::Unsubscribe(channel)) => self.unsubscribe(&channel).map_err(Denied::Told),
+            Ok(Command::Signin(asked)) => self.sign_in(&asked),
+            Ok(Command::ClientEvent(event)) => self.client_event(&event, now).map_err(Denied::Told),
+            Err(rejection) => Err(Denied::Told(rejection)),
         };
-        if let Err(rejection) = answer {
-            self.reject(&rejection);
+        match answer {
+            Ok(()) => Ok(()),
+            Err(Denied::Told(rejection)) => {
+                self.reject(&rejection);
+                Ok(())
+            }
+            Err(Denied::Ended(close)) => Err(close),
         }
-        Ok(())
     }
 
     /// Refuses a message that is not text (G4).
@@ -119,9 +133,21 @@ impl Session {
         if rate.terminate { Err(CloseCode::RateLimited) } else { Ok(false) }
     }
 
-    /// Says what is due at `now` (P4, P5). A probe has the whole pong timeout to be answered, and an answer is noticed
-    /// in time for the next probe to come one ping interval after it.
+    /// Says what is due at `now`: the end for one that has not been authorized in time (1.8), or a probe.
     pub fn tick(&mut self, now: Instant) -> Tick {
+        match self.authorize_by {
+            Some(by) if now >= by => Tick::Close(CloseCode::Unauthorized),
+            Some(by) => match self.probe(now) {
+                Tick::Wait(until) => Tick::Wait(until.min(by)),
+                close @ Tick::Close(_) => close,
+            },
+            None => self.probe(now),
+        }
+    }
+
+    /// Says what silence calls for at `now` (P4, P5). A probe has the whole pong timeout to be answered, and an answer is noticed
+    /// in time for the next probe to come one ping interval after it.
+    fn probe(&mut self, now: Instant) -> Tick {
         let limits = &self.app().limits;
         let (interval, patience) = (limits.ping_interval(), limits.pong_timeout());
         if self.version <= 4 && now >= self.last_seen + OLD_CLIENT_SILENCE {
@@ -155,33 +181,49 @@ impl Session {
         farewell(self.version, close)
     }
 
-    fn subscribe(&mut self, asked: &Subscribe<'_>) -> Result<(), Rejection> {
+    fn subscribe(&mut self, asked: &Subscribe<'_>) -> Result<(), Denied<Rejection>> {
         if self.position(&asked.channel).is_some() {
-            return Err(Rejection::new(format!("Existing subscription to channel {}", asked.channel)));
+            return Err(Rejection::new(format!("Existing subscription to channel {}", asked.channel)).into());
         }
         let max = self.app().limits.max_channels_per_connection;
         let subscription = if self.subscriptions.len() < max {
-            self.node.subscribe(&self.connection, asked)
+            self.node.subscribe(&self.connection, self.user.as_deref(), asked)
         } else {
-            Err(Refusal::too_many_channels(max))
+            Err(Refusal::too_many_channels(max).into())
         };
-        match subscription {
-            Ok(subscription) => {
-                let (socket, channel) = (self.connection.socket(), subscription.channel());
-                tracing::debug!(app.id = self.app().id, socket.id = %socket, channel.name = %channel, "subscribed");
-                // Most connections have few channels, so the list does not start with room for four.
-                if self.subscriptions.is_empty() {
-                    self.subscriptions.reserve_exact(1);
-                }
-                self.subscriptions.push(subscription);
-                Ok(())
-            }
-            Err(refusal) => {
+        let subscription = match subscription {
+            Ok(subscription) => subscription,
+            Err(Denied::Ended(close)) => return Err(Denied::Ended(close)),
+            Err(Denied::Told(refusal)) => {
                 tracing::debug!(socket.id = %self.connection.socket(), "no subscription to {}", json::one_line(&asked.channel));
                 self.send(Frame::subscription_error(&asked.channel, &refusal));
-                Err(Rejection::new(refusal.message))
+                return Err(Rejection::new(refusal.message).into());
             }
+        };
+        let (socket, channel) = (self.connection.socket(), subscription.channel());
+        tracing::debug!(app.id = self.app().id, socket.id = %socket, channel.name = %channel, "subscribed");
+        if channel.kind().is_guarded() {
+            self.authorize_by = None;
         }
+        // Most connections have few channels, so the list does not start with room for four.
+        if self.subscriptions.is_empty() {
+            self.subscriptions.reserve_exact(1);
+        }
+        self.subscriptions.push(subscription);
+        Ok(())
+    }
+
+    fn sign_in(&mut self, asked: &Signin<'_>) -> Result<(), Denied<Rejection>> {
+        let user = self.node.sign_in(&self.connection, self.user.as_ref().map(|user| &user.id), asked)?;
+        tracing::debug!(
+            app.id = self.app().id,
+            socket.id = %self.connection.socket(),
+            "signed in as {}",
+            user.id.as_str()
+        );
+        self.authorize_by = None;
+        self.user = Some(Box::new(user));
+        Ok(())
     }
 
     fn unsubscribe(&mut self, channel: &str) -> Result<(), Rejection> {
@@ -215,7 +257,9 @@ impl Session {
                 format!("Client event rejected - its data may have at most {} bytes", limits.max_event_data_bytes);
             return Err(Rejection::new(message));
         }
-        if app.client_events == ClientEvents::Guarded && !ChannelKind::of(&event.channel).is_guarded() {
+        let kind = ChannelKind::of(&event.channel);
+        // A user's own channel belongs to the back end, whatever else the app relays (CLI-15).
+        if kind == ChannelKind::User || app.client_events == ClientEvents::Guarded && !kind.is_guarded() {
             return Err(Rejection::new("Client event rejected - only supported on private and presence channels"));
         }
         let subscription = self.position(&event.channel).map(|at| &self.subscriptions[at]);
@@ -234,7 +278,7 @@ impl Session {
         };
         let user_id = subscription.and_then(Subscription::member);
         let except = Some(self.connection.socket());
-        self.node.publish(&app, Event { channel, name: &event.name, data: &event.data, except, user_id });
+        self.node.relay(&app, Event { channel, name: &event.name, data: &event.data, except, user_id });
         Ok(())
     }
 

@@ -1,9 +1,12 @@
 //! The WebSocket handshake (RFC 6455 section 4.2) and what the client says of itself in it (spec 1.1, 1.2).
 
+use crate::protocol::CloseCode;
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Assumed of a client that names no version (spec 1.2).
 const DEFAULT_VERSION: u8 = 7;
@@ -14,7 +17,21 @@ pub(super) struct Handshake {
     accept: String,
     subprotocol: Option<HeaderValue>,
     origin: Option<Box<str>>,
-    version: Option<u8>,
+    version: Version,
+    secure: bool,
+}
+
+/// What the query says of the protocol version (spec 1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    /// A number from 0 to 255, spoken here or not.
+    Named(u8),
+    /// No such number.
+    Nonsense,
+    /// Nothing, with a library version that is one, or none either.
+    Absent,
+    /// Nothing, with a library version that is none.
+    AbsentAndMalformed,
 }
 
 impl Handshake {
@@ -51,6 +68,7 @@ impl Handshake {
             subprotocol: subprotocol(headers),
             origin: headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).map(Into::into),
             version: version(query),
+            secure: tokens(headers, &FORWARDED_PROTO).next().is_some_and(is_secure),
         })
     }
 
@@ -73,23 +91,49 @@ impl Handshake {
         self.origin.as_deref()
     }
 
-    /// The protocol version to speak, which for one that is not a version is the newest.
-    pub(super) fn version(&self) -> u8 {
-        self.version.unwrap_or(DEFAULT_VERSION)
+    /// Whether the proxy in front says that the client came over TLS.
+    pub(super) fn is_secure(&self) -> bool {
+        self.secure
     }
 
-    /// Whether the version the client named is one this server speaks.
-    pub(super) fn is_supported(&self) -> bool {
-        matches!(self.version, Some(4..=7))
+    /// The protocol version to speak, which for one that is not a version is the newest.
+    pub(super) fn version(&self) -> u8 {
+        if let Version::Named(version) = self.version { version } else { DEFAULT_VERSION }
+    }
+
+    /// Refuses a version that this server does not speak and, if `strict`, a client that names none.
+    pub(super) fn check_version(&self, strict: bool) -> Result<(), CloseCode> {
+        match self.version {
+            Version::Named(4..=7) => Ok(()),
+            Version::Named(_) | Version::Nonsense => Err(CloseCode::UnsupportedVersion),
+            Version::Absent if strict => Err(CloseCode::NoVersion),
+            Version::AbsentAndMalformed if strict => Err(CloseCode::InvalidVersion),
+            Version::Absent | Version::AbsentAndMalformed => Ok(()),
+        }
     }
 }
 
-/// The `protocol` of the query: absent is the default, and what is no number from 0 to 255 is `None`.
-fn version(query: Option<&str>) -> Option<u8> {
-    let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    pairs.find(|(name, _)| name == "protocol").map_or(Some(DEFAULT_VERSION), |(_, version)| {
-        version.bytes().all(|b| b.is_ascii_digit()).then(|| version.parse().ok()).flatten()
-    })
+/// Reads `protocol` and, where it is absent, `version`, the library's own.
+fn version(query: Option<&str>) -> Version {
+    let find = |wanted| form_urlencoded::parse(query.unwrap_or_default().as_bytes()).find(|(name, _)| name == wanted);
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match find("protocol") {
+        Some((_, text)) => match text.parse() {
+            Ok(version) if digits(&text) => Version::Named(version),
+            _ => Version::Nonsense,
+        },
+        // 8.6.0, or 7.0.0-beta.1: numbers, and perhaps something said about them.
+        None => match find("version") {
+            Some((_, text)) if !text.split(['-', '+']).next().unwrap_or_default().split('.').all(digits) => {
+                Version::AbsentAndMalformed
+            }
+            _ => Version::Absent,
+        },
+    }
+}
+
+fn is_secure(scheme: &str) -> bool {
+    scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss")
 }
 
 /// The first offered subprotocol that is one of ours, to be echoed (C2).
@@ -114,18 +158,44 @@ mod tests {
 
     #[test]
     fn versions_are_numbers_or_nothing() {
+        use Version::{Absent, AbsentAndMalformed, Named, Nonsense};
         for (query, expect) in [
-            (None, Some(7)),
-            (Some("client=js&flash=false"), Some(7)),
-            (Some("client=js&protocol=5"), Some(5)),
-            (Some("protocol=0"), Some(0)),
-            (Some("protocol=256"), None),
-            (Some("protocol=-1"), None),
-            (Some("protocol=%2B7"), None),
-            (Some("protocol=abc"), None),
-            (Some("protocol="), None),
+            (None, Absent),
+            (Some("client=js&flash=false"), Absent),
+            (Some("client=js&protocol=5"), Named(5)),
+            (Some("version=x&protocol=5"), Named(5)),
+            (Some("protocol=0"), Named(0)),
+            (Some("protocol=256"), Nonsense),
+            (Some("protocol=-1"), Nonsense),
+            (Some("protocol=%2B7"), Nonsense),
+            (Some("protocol=abc"), Nonsense),
+            (Some("protocol="), Nonsense),
+            (Some("version=8.6.0"), Absent),
+            (Some("version=7.0.0-beta.1"), Absent),
+            (Some("version=latest"), AbsentAndMalformed),
+            (Some("version=8..0"), AbsentAndMalformed),
+            (Some("version="), AbsentAndMalformed),
         ] {
             assert_eq!(version(query), expect, "{query:?}");
+        }
+    }
+
+    #[test]
+    fn only_strict_apps_mind_an_absent_version() {
+        let check = |query, strict| {
+            let header =
+                [(header::UPGRADE, "websocket"), (header::CONNECTION, "upgrade"), (header::SEC_WEBSOCKET_KEY, "x")];
+            let mut headers = HeaderMap::from_iter(header.map(|(name, value)| (name, HeaderValue::from_static(value))));
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            Handshake::read(&Method::GET, &headers, Some(query)).expect("a good handshake").check_version(strict)
+        };
+        for (query, lenient, strict) in [
+            ("protocol=7", Ok(()), Ok(())),
+            ("protocol=8", Err(CloseCode::UnsupportedVersion), Err(CloseCode::UnsupportedVersion)),
+            ("version=8.6.0", Ok(()), Err(CloseCode::NoVersion)),
+            ("version=latest", Ok(()), Err(CloseCode::InvalidVersion)),
+        ] {
+            assert_eq!((check(query, false), check(query, true)), (lenient, strict), "{query}");
         }
     }
 

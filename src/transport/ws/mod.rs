@@ -112,10 +112,12 @@ async fn upgraded(upgrade: OnUpgrade) -> Option<(TcpStream, Bytes)> {
 
 fn admit(node: &Node, handshake: &Handshake, key: Option<&str>) -> Result<crate::node::Connection, CloseCode> {
     let key = key.ok_or(CloseCode::PathNotFound)?;
-    if !handshake.is_supported() {
-        return Err(CloseCode::UnsupportedVersion);
-    }
+    handshake.check_version(false)?;
     let app = node.app_by_key(key).ok_or(CloseCode::UnknownApp)?;
+    if app.features.require_tls && !handshake.is_secure() {
+        return Err(CloseCode::TlsRequired);
+    }
+    handshake.check_version(app.features.strict_protocol)?;
     node.connect(app, handshake.origin())
 }
 

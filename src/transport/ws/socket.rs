@@ -81,7 +81,7 @@ pub(super) async fn drive(socket: &mut Socket, session: &mut Session) -> End {
     let write_timeout = session.app().limits.write_timeout();
     let outbox = session.outbox().clone();
     let mut last_write = Instant::now();
-    let mut timer = pin!(sleep_until(Instant::now() + session.app().limits.ping_interval()));
+    let mut timer = pin!(sleep_until(Instant::now()));
     loop {
         tokio::select! {
             biased;
@@ -110,7 +110,7 @@ pub(super) async fn drive(socket: &mut Socket, session: &mut Session) -> End {
                 }
                 last_write = Instant::now();
                 match outbox.take() {
-                    Ok(frames) => match write::all(socket.get_mut(), &frames, write_timeout).await {
+                    Ok(frames) => match write::all(socket.get_mut(), &frames, write_timeout, || outbox.is_cut()).await {
                         Ok(()) => outbox.written(),
                         Err(Stuck::Gone) => return End::Gone,
                         Err(Stuck::Late) => return late(session),
@@ -171,7 +171,7 @@ fn late(session: &Session) -> End {
 
 /// Writes the last frames, then waits for the client to hang up, so that it reads them before the connection goes.
 pub(super) async fn hang_up(mut stream: TcpStream, last: &[Frame]) {
-    if write::all(&mut stream, last, CLOSE_WRITE).await.is_err() || stream.shutdown().await.is_err() {
+    if write::all(&mut stream, last, CLOSE_WRITE, || false).await.is_err() || stream.shutdown().await.is_err() {
         return;
     }
     let rest = async {

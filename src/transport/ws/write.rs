@@ -18,8 +18,14 @@ pub(super) enum Stuck {
     Late,
 }
 
-/// Writes all `frames`, giving each `deadline` to get out. The clock is only looked at when the socket is full.
-pub(super) async fn all(stream: &mut TcpStream, frames: &[Frame], deadline: Duration) -> Result<(), Stuck> {
+/// Writes all `frames`, giving each `deadline` to get out; where the socket is full and `stop` says so, no more than
+/// the one that is half-way. The clock is only looked at when the socket is full.
+pub(super) async fn all(
+    stream: &mut TcpStream,
+    mut frames: &[Frame],
+    deadline: Duration,
+    stop: impl Fn() -> bool,
+) -> Result<(), Stuck> {
     let (mut done, mut offset) = (0, 0);
     while done < frames.len() {
         match some(stream, &frames[done..], offset) {
@@ -33,6 +39,9 @@ pub(super) async fn all(stream: &mut TcpStream, frames: &[Frame], deadline: Dura
                     .await
                     .map_err(|_| Stuck::Late)?
                     .map_err(|_| Stuck::Gone)?;
+                if stop() {
+                    frames = &frames[..done + usize::from(offset > 0)];
+                }
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(_) => return Err(Stuck::Gone),

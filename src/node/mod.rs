@@ -1,0 +1,231 @@
+//! The use cases: connect, subscribe, sign in, publish, look, terminate. What transports and the HTTP API talk to.
+//!
+//! Must not know: WebSockets, HTTP, or how messages are parsed.
+
+mod queries;
+
+use crate::app::{App, Apps};
+pub use crate::hub::Registration as Connection;
+pub use crate::hub::{Cached, Counts, Filter, Listed, Online, Outbox, Page, Reach, Stats, Volume};
+use crate::hub::{Full, Hub, SignIn, Subscription};
+use crate::metrics::Metrics;
+use crate::protocol::command::{Signin, Subscribe};
+use crate::protocol::json::{one_line, text};
+use crate::protocol::presence::Member;
+use crate::protocol::signature::{verify_channel, verify_user};
+use crate::protocol::{ChannelKind, ChannelName, CloseCode, Frame, Refusal, Rejection, SocketId, User, UserId};
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+/// This process as a broadcast server, whatever carries its connections.
+#[derive(Debug)]
+pub struct Node {
+    apps: Apps,
+    hubs: HashMap<String, Arc<Hub>>,
+    metrics: Arc<Metrics>,
+}
+
+/// Something said on a channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// Where.
+    pub channel: &'a ChannelName,
+    /// What; any text (V2).
+    pub name: &'a str,
+    /// The payload, a JSON string (V1).
+    pub data: &'a RawValue,
+    /// The one connection that does not hear of it (V4, L4).
+    pub except: Option<SocketId>,
+    /// The member who said it, for client events on presence channels (L7).
+    pub user_id: Option<&'a UserId>,
+}
+
+/// What a connection asked for and does not get.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Denied<R> {
+    /// It is told, and stays open.
+    Told(R),
+    /// It ends.
+    Ended(CloseCode),
+}
+
+impl<R> From<R> for Denied<R> {
+    fn from(reason: R) -> Self {
+        Self::Told(reason)
+    }
+}
+
+impl Node {
+    /// A node that serves `apps`.
+    pub fn new(apps: Apps) -> Self {
+        let metrics = Arc::<Metrics>::default();
+        let now = Instant::now();
+        let hub = |app: &Arc<App>| (app.id.clone(), Arc::new(Hub::new(app.clone(), metrics.clone(), now)));
+        let hubs = apps.iter().map(hub).collect();
+        Self { apps, hubs, metrics }
+    }
+
+    /// The app that a back end names by id.
+    pub fn app(&self, id: &str) -> Option<&Arc<App>> {
+        self.apps.by_id(id)
+    }
+
+    /// The app that a client names by key.
+    pub fn app_by_key(&self, key: &str) -> Option<&Arc<App>> {
+        self.apps.by_key(key)
+    }
+
+    /// What this process counts.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Admits a connection to `app` (1.9, C3). Its first frame waits in its outbox when this returns.
+    pub fn connect(&self, app: &App, origin: Option<&str>) -> Result<Connection, CloseCode> {
+        if !app.enabled {
+            return Err(CloseCode::AppDisabled);
+        }
+        if !app.allowed_origins.allow(origin) {
+            return Err(CloseCode::OriginNotAllowed);
+        }
+        let connection = self.hub(app).register().ok_or(CloseCode::OverQuota)?;
+        connection.outbox().push(Frame::connection_established(connection.socket(), app.limits.activity_timeout_secs));
+        self.metrics.connections_total.add(1);
+        tracing::debug!(app.id = app.id, socket.id = %connection.socket(), origin, "connection established");
+        Ok(connection)
+    }
+
+    /// Subscribes a connection, signed in as `user` or not, to the channel it asks for, if it may (2.3). Nothing has
+    /// happened when this fails (F4).
+    pub fn subscribe(
+        &self,
+        connection: &Connection,
+        user: Option<&Member>,
+        asked: &Subscribe<'_>,
+    ) -> Result<Subscription, Denied<Refusal>> {
+        let hub = connection.hub();
+        let (app, limits) = (hub.app(), &hub.app().limits);
+        let name = ChannelName::parse(&asked.channel, limits.max_channel_name_chars)
+            .map_err(|invalid| Refusal::invalid_channel(&invalid))?;
+        let channel_data = asked.channel_data.as_deref();
+        if name.kind().is_guarded() {
+            if name.kind() == ChannelKind::Presence && channel_data.is_none() && user.is_none() {
+                return Err(Refusal::no_channel_data(&name).into());
+            }
+            verify_channel(&app.keys, connection.socket(), name.as_str(), channel_data, asked.auth.as_deref())
+                .map_err(Refusal::unauthorized)?;
+        }
+        let member = match name.kind() {
+            ChannelKind::Public | ChannelKind::Private => None,
+            ChannelKind::User if name.user() == user.map(|user| user.id.as_str()) => None,
+            ChannelKind::User => return Err(Refusal::not_that_user(&name).into()),
+            ChannelKind::Presence => {
+                let member = match (channel_data, user) {
+                    // What the app says about this channel wins over what it said on signing in (M10).
+                    (Some(data), _) => Member::parse(data, limits.max_user_id_chars, limits.max_user_info_bytes),
+                    (None, user) => {
+                        let user = user.expect("presence without channel_data was refused above");
+                        user.check_info(limits.max_user_info_bytes).map(|()| user.clone())
+                    }
+                };
+                Some(member.map_err(|invalid| Refusal::invalid_member(&invalid))?)
+            }
+        };
+        if name.kind().is_guarded() && !connection.count() {
+            return Err(Denied::Ended(CloseCode::OverQuota));
+        }
+        hub.subscribe(&name, connection, member.as_ref(), Instant::now())
+            .map_err(|Full| Refusal::full(&name, limits.max_presence_members).into())
+    }
+
+    /// Signs a connection in, which may be signed in as `current` already (4.1). The answer and what the watchlist
+    /// calls for wait in its outbox when this returns; nothing has happened when it fails.
+    pub fn sign_in(
+        &self,
+        connection: &Connection,
+        current: Option<&UserId>,
+        asked: &Signin<'_>,
+    ) -> Result<Member, Denied<Rejection>> {
+        let app = connection.hub().app();
+        verify_user(&app.keys, connection.socket(), &asked.user_data, asked.auth.as_deref()).map_err(Rejection::new)?;
+        let User { member, mut watchlist } =
+            User::parse(&asked.user_data, app.limits.max_user_id_chars, app.features.watchlist)
+                .map_err(|invalid| Rejection::new(format!("Invalid user_data: {invalid}")))?;
+        if let Some(current) = current.filter(|current| **current != member.id) {
+            let current = current.as_str();
+            let message = format!("Already signed in as {current}: connect again to sign in as another user");
+            return Err(Rejection::new(message).into());
+        }
+        if !connection.count() {
+            return Err(Denied::Ended(CloseCode::OverQuota));
+        }
+        let mut answers = vec![Frame::signin_success(&asked.user_data)];
+        let max = app.limits.max_watchlist_users;
+        if watchlist.len() > max {
+            watchlist.truncate(max);
+            answers.push(Frame::rejection(&Rejection::watchlist(max)));
+        }
+        let sign_in = SignIn { user: &member.id, watch: &watchlist, answers: &answers, at: SystemTime::now() };
+        connection.sign_in(sign_in);
+        Ok(member)
+    }
+
+    /// Sends a back end's event to its channel's subscribers: encoded once, queued for each, written by each
+    /// connection's task.
+    pub fn publish(&self, app: &App, event: Event<'_>) -> Reach {
+        let reach = self.hub(app).publish(event.channel, event.except, Instant::now(), || event.frame());
+        event.log(app, &reach);
+        reach
+    }
+
+    /// Sends a client's event to its channel's subscribers. Newcomers of a cache channel do not get it (L13).
+    pub fn relay(&self, app: &App, event: Event<'_>) -> Reach {
+        let reach = self.hub(app).relay(event.channel, event.except, Instant::now(), || event.frame());
+        event.log(app, &reach);
+        reach
+    }
+
+    /// Does what is due: to be called a few times a second.
+    pub fn sweep(&self) {
+        let now = Instant::now();
+        self.hubs.values().for_each(|hub| hub.sweep(now));
+    }
+
+    /// Connections of all apps.
+    pub fn connections(&self) -> usize {
+        self.hubs.values().map(|hub| hub.connections()).sum()
+    }
+
+    /// Channels of all apps that have a subscriber.
+    pub fn channels(&self) -> usize {
+        self.hubs.values().map(|hub| hub.channels()).sum()
+    }
+
+    /// Every connection's outbox, to close them all.
+    pub fn outboxes(&self) -> Vec<Arc<Outbox>> {
+        self.hubs.values().flat_map(|hub| hub.outboxes()).collect()
+    }
+
+    fn hub(&self, app: &App) -> &Arc<Hub> {
+        &self.hubs[&app.id]
+    }
+}
+
+impl Event<'_> {
+    fn frame(&self) -> Frame {
+        Frame::event(self.channel, self.name, self.data, self.user_id)
+    }
+
+    fn log(&self, app: &App, reach: &Reach) {
+        tracing::debug!(
+            app.id = app.id,
+            channel.name = %self.channel,
+            data = %one_line(&text(self.data).unwrap_or_default()),
+            "broadcast {} to {} connections",
+            one_line(self.name),
+            reach.connections
+        );
+    }
+}

@@ -1,0 +1,55 @@
+//! What back ends may ask about an app, and the connections they may end.
+
+use super::{Cached, Counts, Filter, Node, Online, Page, Stats};
+use crate::app::App;
+use crate::protocol::presence::Member;
+use crate::protocol::{ChannelName, UserId};
+use std::time::Instant;
+
+impl Node {
+    /// Connections and members of a channel.
+    pub fn counts(&self, app: &App, channel: &ChannelName) -> Counts {
+        self.hub(app).counts(channel)
+    }
+
+    /// Channels with a subscriber whose names start with `prefix`, in no promised order; never a user's own channel
+    /// (D5).
+    pub fn occupied(&self, app: &App, prefix: &str) -> Vec<(ChannelName, Counts)> {
+        self.hub(app).occupied(prefix)
+    }
+
+    /// The members of a presence channel, in no promised order.
+    pub fn members(&self, app: &App, channel: &ChannelName) -> Vec<Member> {
+        self.hub(app).members(channel)
+    }
+
+    /// The last event of a cache channel, while it is kept (O5).
+    pub fn cached(&self, app: &App, channel: &ChannelName) -> Option<Cached> {
+        self.hub(app).cached(channel, Instant::now())
+    }
+
+    /// A user who is signed in; `None` for one who is not.
+    pub fn user(&self, app: &App, id: &UserId) -> Option<Online> {
+        self.hub(app).user(id)
+    }
+
+    /// Connections, a page at a time.
+    pub fn list_connections(&self, app: &App, filter: Filter<'_>) -> Page {
+        self.hub(app).list(filter)
+    }
+
+    /// What the app adds up to.
+    pub fn stats(&self, app: &App) -> Stats {
+        self.hub(app).stats(Instant::now())
+    }
+
+    /// Ends every connection signed in as the user with 4009 (4.4). How many there were.
+    pub fn terminate_user(&self, app: &App, id: &UserId) -> usize {
+        self.hub(app).terminate_user(id)
+    }
+
+    /// Ends every connection subscribed to the channel with 4009. How many there were.
+    pub fn terminate_channel(&self, app: &App, channel: &ChannelName) -> usize {
+        self.hub(app).terminate_channel(channel)
+    }
+}
