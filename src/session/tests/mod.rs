@@ -1,5 +1,8 @@
 //! Sessions without sockets: text in, frames out of the outbox, time as a parameter.
 
+mod model;
+mod users;
+
 use super::*;
 use crate::app::{App, Apps, MessageRate};
 use crate::protocol::signature::Secret;
@@ -53,6 +56,12 @@ impl Client {
         self.say(&json!({ "event": "pusher:subscribe", "data": { "channel": channel, "auth": auth } }))
     }
 
+    fn sign_in(&mut self, user_data: &Value) -> Vec<Value> {
+        let user_data = user_data.to_string();
+        let auth = format!("app-key:{}", Secret::new(SECRET).sign(&[&self.socket_id(), "::user::", &user_data]));
+        self.say(&json!({ "event": "pusher:signin", "data": { "auth": auth, "user_data": user_data } }))
+    }
+
     fn join(&mut self, channel: &str, user: &str) -> Vec<Value> {
         let data = json!({ "user_id": user, "user_info": { "name": user } }).to_string();
         let auth = format!("app-key:{}", Secret::new(SECRET).sign(&[&self.socket_id(), ":", channel, ":", &data]));
@@ -67,8 +76,7 @@ impl Client {
 }
 
 fn payload(frame: &Frame) -> Value {
-    let start = if frame.bytes()[1] == 126 { 4 } else { 2 };
-    serde_json::from_slice(&frame.bytes()[start..]).unwrap()
+    serde_json::from_slice(frame.payload()).unwrap()
 }
 
 fn message(frame: &Value) -> &str {
