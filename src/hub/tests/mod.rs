@@ -1,3 +1,6 @@
+mod kept;
+mod told;
+
 use super::*;
 use crate::app::Limits;
 use std::collections::BTreeSet;
