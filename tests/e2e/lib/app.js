@@ -2,6 +2,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import Pusher from 'pusher';
 
+/** What the application encrypts with; the server never sees it. */
+const MASTER_KEY = Buffer.from('0123456789abcdef0123456789abcdef').toString('base64');
+
 /** The official server SDK, configured as Laravel's `reverb` connection would be. */
 export function sdk({ port, id, key, secret }, overrides = {}) {
   return new Pusher({
@@ -12,6 +15,7 @@ export function sdk({ port, id, key, secret }, overrides = {}) {
     key,
     secret,
     timeout: 5000,
+    encryptionMasterKeyBase64: MASTER_KEY,
     ...overrides,
   });
 }
@@ -25,7 +29,9 @@ async function fields(request) {
 }
 
 function authorize(pusher, user, socketId, channel) {
-  const presence = channel.startsWith('presence-')
+  // Whoever is signed in may join some rooms without being introduced again.
+  const introduced = channel.startsWith('presence-') && !channel.includes('signed-in');
+  const presence = introduced
     ? { user_id: user, user_info: { name: user } }
     : undefined;
   const answer = pusher.authorizeChannel(socketId, channel, presence);
@@ -36,10 +42,13 @@ function authorize(pusher, user, socketId, channel) {
   return answer;
 }
 
-/** Plays the Laravel application: channel authorisation, and publishing through the SDK. */
+/** Plays the Laravel application: who may join and who is who, and publishing through the SDK. */
 export class App {
   /** Channel authorisations asked for, as `user channel`. */
   asked = [];
+
+  /** Whom each user watches. */
+  watchlists = {};
 
   static async start(server) {
     const app = new App();
@@ -50,12 +59,15 @@ export class App {
       });
     }).listen(0, '127.0.0.1');
     await once(app.http, 'listening');
-    app.authEndpoint = `http://127.0.0.1:${app.http.address().port}/broadcasting/auth`;
+    const base = `http://127.0.0.1:${app.http.address().port}/broadcasting`;
+    app.authEndpoint = `${base}/auth`;
+    app.userAuthEndpoint = `${base}/user-auth`;
     return app;
   }
 
   async #answer(request, response) {
-    if (request.method !== 'POST' || request.url !== '/broadcasting/auth') {
+    const known = ['/broadcasting/auth', '/broadcasting/user-auth'];
+    if (request.method !== 'POST' || !known.includes(request.url)) {
       return response.writeHead(404).end();
     }
     const { socket_id: socketId, channel_name: channel } = await fields(request);
@@ -63,9 +75,16 @@ export class App {
     if (!user || channel === 'private-forbidden') {
       return response.writeHead(403).end('{"message":"Forbidden"}');
     }
-    this.asked.push(`${user} ${channel}`);
+    this.asked.push(`${user} ${channel ?? 'sign-in'}`);
+    const answer = channel
+      ? authorize(this.pusher, user, socketId, channel)
+      : this.pusher.authenticateUser(socketId, {
+          id: user,
+          user_info: { name: user },
+          watchlist: this.watchlists[user] ?? [],
+        });
     response.writeHead(200, { 'content-type': 'application/json' });
-    return response.end(JSON.stringify(authorize(this.pusher, user, socketId, channel)));
+    return response.end(JSON.stringify(answer));
   }
 
   /** Publishes and returns what the server said. */

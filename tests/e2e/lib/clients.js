@@ -21,6 +21,10 @@ export class Clients {
       // Echo's `bearerToken` writes into an object that all instances share, so
       // the users of one process would overwrite each other's header.
       auth: { headers: { Authorization: `Bearer ${user}` } },
+      userAuthentication: {
+        endpoint: this.app.userAuthEndpoint,
+        headers: { Authorization: `Bearer ${user}` },
+      },
     };
   }
 

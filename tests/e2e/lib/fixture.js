@@ -7,10 +7,10 @@ import { Server } from './server.js';
  * One server and one application for a test file. The fields are there when the
  * tests run, not before. Tests share the server, so each uses its own channels.
  */
-export function fixture(env) {
+export function fixture(env, toml) {
   const context = {};
   before(async () => {
-    context.server = await Server.start(env);
+    context.server = await Server.start(env, toml);
     context.app = await App.start(context.server);
     context.clients = new Clients(context.server, context.app);
   });

@@ -67,7 +67,8 @@ export class Server {
     return server;
   }
 
-  static async start(extra = {}) {
+  /** Configured by a Reverb `.env` with `extra` variables and, if given, a config file. */
+  static async start(extra = {}, toml = undefined) {
     const server = new Server();
     server.port = await freePort();
     server.id = String(randomInt(100_000, 1_000_000));
@@ -75,6 +76,10 @@ export class Server {
     server.secret = randomBytes(10).toString('hex');
     server.dir = await mkdtemp(join(tmpdir(), 'fanfare-e2e-'));
     await writeFile(join(server.dir, '.env'), dotenv({ ...server, extra }));
+    if (toml) {
+      await writeFile(join(server.dir, 'fanfare.toml'), toml);
+      server.args = ['serve', '--config', 'fanfare.toml'];
+    }
     try {
       await server.run();
     } catch (error) {
