@@ -14,3 +14,4 @@ mod slow;
 mod stop;
 mod subscribe;
 mod support;
+mod users;

@@ -3,7 +3,7 @@
 mod client;
 mod http;
 
-pub(crate) use client::Client;
+pub(crate) use client::{Client, data};
 pub(crate) use http::{Http, now, sign, signed};
 
 use fanfare::app::{App, Limits};

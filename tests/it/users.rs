@@ -1,0 +1,133 @@
+//! Signed-in users over real sockets: what sessions alone cannot show.
+
+use crate::support::{SECRET, TestServer, auth, eventually};
+use fanfare::app::App;
+use fanfare::protocol::UserId;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+fn signin(socket_id: &str, user_data: &str) -> Value {
+    let auth = auth(&[socket_id, "::user::", user_data]);
+    json!({ "event": "pusher:signin", "data": { "auth": auth, "user_data": user_data } })
+}
+
+/// Megabytes wait for a user who does not read; once they are terminated, only the frame in hand still goes out.
+#[tokio::test]
+async fn a_terminated_user_is_not_sent_what_waits() {
+    let server = TestServer::with_limits(|limits| {
+        (limits.max_event_data_bytes, limits.outbox_bytes, limits.write_timeout_secs) = (64 * 1024, 64 << 20, 30);
+    });
+    let mut client = server.connect().await;
+    let frame = signin(&client.socket_id, r#"{"id":"1"}"#);
+    assert_eq!(client.ask(&frame).await["event"], "pusher:signin_success");
+    client.subscribe("a").await;
+    let (sent, data) = (300, "x".repeat(50 * 1024));
+    let mut http = server.http().await;
+    for n in 0..sent {
+        http.trigger(&json!({ "name": n.to_string(), "channel": "a", "data": data })).await.expect(200, "{}");
+    }
+    let app = server.node.app(crate::support::APP).unwrap();
+    assert_eq!(server.node.terminate_user(app, &UserId::new("1")), 1);
+    let mut heard = 0;
+    let close = loop {
+        match client.message().await {
+            Message::Text(text) => {
+                let expect = format!(r#"{{"event":"{heard}","#);
+                assert!(text.starts_with(&expect), "{}", &text[..40]);
+                heard += 1;
+            }
+            Message::Close(close) => break close.unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((u16::from(close.code), close.reason.as_str()), (4009, "You got disconnected by the app."));
+    assert!(heard < sent, "{heard}");
+    eventually("its place is free", || server.connections() == 0).await;
+}
+
+#[tokio::test]
+async fn a_terminated_user_who_never_reads_is_cut_within_the_write_deadline() {
+    let server = TestServer::with_limits(|limits| {
+        (limits.max_event_data_bytes, limits.outbox_bytes, limits.write_timeout_secs) = (64 * 1024, 64 << 20, 4);
+    });
+    let mut client = server.connect().await;
+    let frame = signin(&client.socket_id, r#"{"id":"1"}"#);
+    client.ask(&frame).await;
+    client.subscribe("a").await;
+    let data = "x".repeat(50 * 1024);
+    let mut http = server.http().await;
+    for n in 0..300 {
+        http.trigger(&json!({ "name": n.to_string(), "channel": "a", "data": data })).await.expect(200, "{}");
+    }
+    let app = server.node.app(crate::support::APP).unwrap();
+    server.node.terminate_user(app, &UserId::new("1"));
+    eventually("the connection is gone", || server.connections() == 0).await;
+    assert_eq!(server.metrics().closed_over_deadline_total.get(), 0, "it was terminated, not given up");
+}
+
+#[tokio::test]
+async fn every_key_of_an_app_connects_and_signs() {
+    let server = TestServer::with(|config| config.apps[0].keys.add("next-key", "next-secret"));
+    let mut client = crate::support::Client::connect(server.address, "/app/next-key?protocol=7").await;
+    client.subscribe("private-a").await;
+    let signature = fanfare::protocol::signature::Secret::new("next-secret");
+    let signature = signature.sign(&[&client.socket_id, ":private-b"]);
+    let data = json!({ "channel": "private-b", "auth": format!("next-key:{signature}") });
+    let frame = client.ask(&json!({ "event": "pusher:subscribe", "data": data })).await;
+    assert_eq!(frame["event"], "pusher_internal:subscription_succeeded");
+    server.publish("private-b", "e", "x").await;
+    assert_eq!(client.next().await["event"], "e");
+}
+
+/// Large crowds are told their number some seconds later, by the server's own clock.
+#[tokio::test]
+async fn a_crowd_hears_its_number_in_the_end() {
+    let server = TestServer::with(|config| config.apps[0].features.subscription_count_events = true);
+    let mut clients = Vec::new();
+    for _ in 0..102 {
+        let mut client = server.connect().await;
+        client.send(&json!({ "event": "pusher:subscribe", "data": { "channel": "a" } })).await;
+        assert_eq!(client.next().await["event"], "pusher_internal:subscription_succeeded");
+        clients.push(client);
+    }
+    let mut told = Vec::new();
+    while told.last() != Some(&102) {
+        let frame = clients[0].next().await;
+        assert_eq!(frame["event"], "pusher_internal:subscription_count", "{frame}");
+        told.push(crate::support::data(&frame)["subscription_count"].as_u64().unwrap());
+    }
+    assert_eq!(told, (1..=100).chain([102]).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn refused_handshakes_of_apps_that_mind() {
+    let server = TestServer::with(|config| {
+        let mut tls = App::new("4", "tls", SECRET);
+        tls.features.require_tls = true;
+        let mut strict = App::new("5", "strict", SECRET);
+        strict.features.strict_protocol = true;
+        config.apps.extend([tls, strict]);
+    });
+    for (path, code) in [
+        ("/app/tls?protocol=7", 4000),
+        ("/app/strict", 4008),
+        ("/app/strict?version=8.6.0", 4008),
+        ("/app/strict?version=x", 4006),
+        ("/app/strict?protocol=3", 4007),
+    ] {
+        let mut client = crate::support::Client::open(server.address, path).await;
+        assert_eq!(client.closed().await.0, code, "{path}");
+    }
+    crate::support::Client::connect(server.address, "/app/strict?protocol=7").await;
+    for (scheme, accepted) in [("https", true), ("WSS", true), ("https, http", true), ("http", false)] {
+        use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+        let mut request = format!("ws://{}/app/tls?protocol=7", server.address).into_client_request().unwrap();
+        request.headers_mut().insert("x-forwarded-proto", scheme.parse().unwrap());
+        let mut client = crate::support::Client::request(server.address, request).await;
+        if accepted {
+            assert_eq!(client.next().await["event"], "pusher:connection_established", "{scheme}");
+        } else {
+            assert_eq!(client.closed().await.0, 4000, "{scheme}");
+        }
+    }
+}
