@@ -16,6 +16,8 @@ pub mod presence;
 pub mod refusal;
 pub mod request;
 pub mod signature;
+#[cfg(test)]
+pub(crate) mod tests;
 pub mod user;
 
 pub use channel::{ChannelKind, ChannelName};

@@ -1,5 +1,6 @@
 //! Sessions without sockets: text in, frames out of the outbox, time as a parameter.
 
+mod hostile;
 mod model;
 mod users;
 
