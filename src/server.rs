@@ -104,7 +104,7 @@ impl Server {
         let tasks = TaskTracker::new();
         let upgrades = Upgrades { node: node.clone(), tasks: tasks.clone() };
         let body_timeout = Duration::from_secs(body_timeout_secs.into());
-        let api = Api { node: node.clone(), prefix: path.as_str().into(), body_timeout };
+        let api = Api::new(node.clone(), &path, body_timeout);
         let header_timeout = Duration::from_secs(header_timeout_secs.into());
         let router = router(upgrades, api, &path);
         let http = Http { router, header_timeout, write_timeout: body_timeout, tasks, stop: CancellationToken::new() };

@@ -1,11 +1,12 @@
 //! Refusals of the HTTP API: a status and a line of plain text, which SDKs show to the developer as it is (spec 5.1).
 
+use crate::protocol::channel::InvalidName;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use std::borrow::Cow;
 
 /// A request that is refused; nothing of it has been done.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
     status: StatusCode,
     text: Cow<'static, str>,
@@ -24,6 +25,12 @@ impl ApiError {
     /// 400: a parameter that every such request has (I1).
     pub fn missing(parameter: &str) -> Self {
         Self::bad_request(format!("Missing required parameter: {parameter}"))
+    }
+
+    /// 400: not a channel name (I2, O6).
+    pub fn invalid_channel(name: &str, why: InvalidName) -> Self {
+        let shown: String = name.chars().take(200).collect();
+        Self::bad_request(format!("Invalid channel name {shown:?}: {why}"))
     }
 
     /// 401: the signature, or a part of it.
@@ -65,6 +72,23 @@ impl ApiError {
             "The request's body exceeds the allowed maximum ({max} bytes, see REVERB_MAX_REQUEST_SIZE or max_request_bytes)"
         );
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, text)
+    }
+
+    /// 422: the key of a request that was another one.
+    pub fn key_reused() -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "This Idempotency-Key was used for another request in the last 5 minutes: nothing was published; \
+             choose a new key for each event",
+        )
+    }
+
+    /// 503: the task that carried the request out is gone; nobody knows how far it came.
+    pub fn broke_off() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The request broke off on this server: send it again with the same Idempotency-Key",
+        )
     }
 
     /// 413: one event's data. Clients of hosted Pusher know the text.

@@ -1,26 +1,26 @@
-//! `POST /apps/{id}/events` and `/batch_events` (spec 5.3, 5.4). Everything in a request is checked before anything of
-//! it is published.
+//! `POST /apps/{id}/events`, `/batch_events` and the deprecated publish to one channel (spec 5.3, 5.4, 5.9).
+//! Everything in a request is checked before anything of it is published.
 
+use super::answer::Answer;
+use super::idempotency::{Keyed, once};
+use super::info::{Attributes, Info};
 use super::signed::SignedRequest;
-use super::{Api, ApiError, json};
-use crate::app::{App, Limits};
-use crate::node::{Event, Outbox};
-use crate::protocol::json::{data, is_longer_than, object, text};
+use super::trigger::{Trigger, publish};
+use super::{Api, ApiError, channel_name};
+use crate::app::App;
+use crate::protocol::ChannelName;
+use crate::protocol::json::{data, object, quote, text};
 use crate::protocol::request::Signed;
-use crate::protocol::{ChannelKind, ChannelName, SocketId};
 use axum::extract::State;
-use axum::response::Response;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
-use std::time::Duration;
-use tokio::task::yield_now;
-use tokio::time::sleep;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
 
-/// A pause of a publisher whose subscribers fall behind, and how many of them one request may take.
-const STALL: Duration = Duration::from_millis(1);
-const STALLS: usize = 50;
+/// The attributes that publishing may ask for.
+const INFO: [&str; 2] = ["user_count", "subscription_count"];
 
 /// An event's parameters as they were sent; unknown ones are ignored.
 #[derive(Deserialize)]
@@ -39,184 +39,120 @@ struct Parameters<'a> {
     info: Option<&'a RawValue>,
 }
 
-/// An event that may be published.
-struct Trigger<'a> {
-    name: Cow<'a, str>,
-    data: Cow<'a, RawValue>,
-    channels: Vec<ChannelName>,
-    except: Option<SocketId>,
-    info: Info,
+/// What publishing answers.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Published {
+    /// Each channel's attributes, if `info` asked for any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    channels: Option<BTreeMap<String, Attributes>>,
 }
 
-/// The attributes that the answer is to hold.
-#[derive(Clone, Copy, Default)]
-struct Info {
-    user_count: bool,
-    subscription_count: bool,
+/// What publishing a batch answers.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PublishedBatch {
+    /// One object for each event in its place, if the `info` of any asked for something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    batch: Option<Vec<Attributes>>,
 }
 
 /// Publishes one event to one or more channels.
-pub(super) async fn trigger(State(api): State<Api>, request: SignedRequest) -> Result<Response, ApiError> {
-    let SignedRequest { app, query, body } = &request;
-    let from_query;
-    let parameters: Parameters<'_> = match body.as_str() {
-        "" => {
-            from_query = parameters_of(query);
-            parse(&from_query)?
-        }
-        body => parse(body)?,
-    };
-    let channels = match (parameters.channels, parameters.channel) {
-        (Some(many), _) => channel_list(many)?,
-        (None, Some(one)) => vec![text(one).ok_or_else(|| expected_string("channel"))?],
-        (None, None) => return Err(ApiError::missing("channel")),
-    };
-    let trigger = Trigger::check(&app.limits, &parameters, channels)?;
-    let mut stalls = STALLS;
-    trigger.publish(&api, app, &mut stalls).await;
-    if !trigger.info.any() {
-        return Ok(json(&Map::new()));
-    }
-    let attributes = |name: &ChannelName| (name.as_str().to_owned(), trigger.info.attributes(&api, app, name));
-    let channels: Map<String, Value> = trigger.channels.iter().map(attributes).collect();
-    Ok(json(&serde_json::json!({ "channels": channels })))
+pub(super) async fn trigger(State(api): State<Api>, keyed: Keyed, request: SignedRequest) -> Result<Answer, ApiError> {
+    once(api, keyed, request, |api, request| async move {
+        let SignedRequest { app, query, .. } = &request;
+        let from_query;
+        let parameters: Parameters<'_> = match request.text()? {
+            "" => {
+                from_query = parameters_of(query);
+                parse(&from_query)?
+            }
+            body => parse(body)?,
+        };
+        let channels = match (parameters.channels, parameters.channel) {
+            (Some(many), _) => channel_list(many)?,
+            (None, Some(one)) => vec![text(one).ok_or_else(|| expected_string("channel"))?],
+            (None, None) => return Err(ApiError::missing("channel")),
+        };
+        let (trigger, info) = parameters.check(app, channels)?;
+        let trigger = [trigger];
+        publish(&api, app, &trigger).await;
+        let attributes = |name: &ChannelName| (name.as_str().to_owned(), info.of(name, api.node.counts(app, name)));
+        let channels = info.any().then(|| trigger[0].channels.iter().map(attributes).collect());
+        Ok(Answer::ok(&Published { channels }))
+    })
+    .await
 }
 
 /// Publishes several events, each to one channel, in their order (B4).
-pub(super) async fn batch(State(api): State<Api>, request: SignedRequest) -> Result<Response, ApiError> {
+pub(super) async fn batch(State(api): State<Api>, keyed: Keyed, request: SignedRequest) -> Result<Answer, ApiError> {
     #[derive(Deserialize)]
     struct Batch<'a> {
         #[serde(borrow)]
         batch: Option<&'a RawValue>,
     }
-    let SignedRequest { app, body, .. } = &request;
-    let Batch { batch } = parse(body)?;
-    let batch = batch.ok_or_else(|| ApiError::missing("batch"))?;
-    let batch: Vec<&RawValue> = serde_json::from_str(batch.get())
-        .map_err(|_| ApiError::bad_request("Expected batch parameter to be an array"))?;
-    let max = app.limits.max_batch_events;
-    if batch.len() > max {
-        return Err(ApiError::bad_request(format!("Batch too large ({} > {max})", batch.len())));
-    }
-    let triggers = batch.iter().map(|event| {
-        let parameters: Parameters<'_> = parse(event.get())?;
-        let channel = parameters.channel.ok_or_else(|| ApiError::missing("channel"))?;
-        let channel = text(channel).ok_or_else(|| expected_string("channel"))?;
-        Trigger::check(&app.limits, &parameters, vec![channel])
-    });
-    let triggers = triggers.collect::<Result<Vec<_>, _>>()?;
-    let mut stalls = STALLS;
-    for trigger in &triggers {
-        trigger.publish(&api, app, &mut stalls).await;
-    }
-    if !triggers.iter().any(|trigger| trigger.info.any()) {
-        return Ok(json(&Map::new()));
-    }
-    let attributes = |trigger: &Trigger<'_>| trigger.info.attributes(&api, app, &trigger.channels[0]);
-    let batch: Vec<Value> = triggers.iter().map(attributes).collect();
-    Ok(json(&serde_json::json!({ "batch": batch })))
+    once(api, keyed, request, |api, request| async move {
+        let app = &request.app;
+        let Batch { batch } = parse(request.text()?)?;
+        let batch = batch.ok_or_else(|| ApiError::missing("batch"))?;
+        let batch: Vec<&RawValue> = serde_json::from_str(batch.get())
+            .map_err(|_| ApiError::bad_request("Expected batch parameter to be an array"))?;
+        let max = app.limits.max_batch_events;
+        if batch.len() > max {
+            return Err(ApiError::bad_request(format!("Batch too large ({} > {max})", batch.len())));
+        }
+        let checked = batch.iter().map(|event| {
+            let parameters: Parameters<'_> = parse(event.get())?;
+            let channel = parameters.channel.ok_or_else(|| ApiError::missing("channel"))?;
+            let channel = text(channel).ok_or_else(|| expected_string("channel"))?;
+            parameters.check(app, vec![channel])
+        });
+        let (triggers, infos): (Vec<_>, Vec<_>) = checked.collect::<Result<Vec<_>, ApiError>>()?.into_iter().unzip();
+        publish(&api, app, &triggers).await;
+        let each = triggers.iter().zip(&infos);
+        let attributes = each.map(|(trigger, info)| {
+            let name = &trigger.channels[0];
+            info.of(name, api.node.counts(app, name))
+        });
+        let batch = infos.iter().any(|info| info.any()).then(|| attributes.collect());
+        Ok(Answer::ok(&PublishedBatch { batch }))
+    })
+    .await
 }
 
-impl<'a> Trigger<'a> {
-    fn check(limits: &Limits, sent: &Parameters<'a>, channels: Vec<Cow<'_, str>>) -> Result<Self, ApiError> {
-        let name = text(sent.name.ok_or_else(|| ApiError::missing("name"))?).ok_or_else(|| expected_string("name"))?;
-        let max = limits.max_event_name_chars;
-        if name.is_empty() {
-            return Err(ApiError::missing("name"));
-        }
-        if name.chars().count() > max {
-            return Err(ApiError::bad_request(format!("Event name too long: it may have at most {max} characters")));
-        }
-        if name.starts_with("pusher:") || name.starts_with("pusher_internal:") {
-            return Err(ApiError::bad_request(format!(
-                "Event name {name:?} is reserved: choose one without that prefix"
-            )));
-        }
-        let data = data(sent.data.ok_or_else(|| ApiError::missing("data"))?)
+/// Publishes the body as it is, whatever text it is, to the channel in the path; deprecated (5.9).
+pub(super) async fn trigger_raw(
+    State(api): State<Api>,
+    keyed: Keyed,
+    request: SignedRequest,
+) -> Result<Answer, ApiError> {
+    once(api, keyed, request, |api, request| async move {
+        let SignedRequest { app, query, .. } = &request;
+        let channel = channel_name(app, request.channel())?;
+        let name = query.get("name").ok_or_else(|| ApiError::missing("name"))?;
+        let data = Cow::Owned(quote(request.text()?));
+        let trigger = Trigger::check(&app.limits, name.into(), data, query.get("socket_id"), vec![channel])?;
+        publish(&api, app, &[trigger]).await;
+        Ok(Answer::accepted())
+    })
+    .await
+}
+
+impl<'a> Parameters<'a> {
+    fn check(&self, app: &App, channels: Vec<Cow<'_, str>>) -> Result<(Trigger<'a>, Info), ApiError> {
+        let name = text(self.name.ok_or_else(|| ApiError::missing("name"))?).ok_or_else(|| expected_string("name"))?;
+        let data = data(self.data.ok_or_else(|| ApiError::missing("data"))?)
             .ok_or_else(|| ApiError::bad_request("Invalid data: it has an escape that is no Unicode character"))?;
-        if is_longer_than(&data, limits.max_event_data_bytes) {
-            return Err(ApiError::data_too_large(limits.max_event_data_bytes));
-        }
-        let except = match sent.socket_id {
-            None => None,
-            Some(id) => text(id)
-                .and_then(|id| SocketId::parse(&id).ok())
-                .ok_or_else(|| ApiError::bad_request("Invalid socket_id: it must be two integers joined by a dot"))?,
-        };
-        let channels = names(limits, channels)?;
-        Ok(Self { name, data, channels, except, info: sent.info.map_or(Ok(Info::default()), Info::parse)? })
-    }
-
-    /// Publishes to each channel, held back while subscribers' queues fill; see [`relieve`].
-    async fn publish(&self, api: &Api, app: &App, stalls: &mut usize) {
-        for channel in &self.channels {
-            let (name, data, except) = (&*self.name, &*self.data, self.except);
-            let reach = api.node.publish(app, Event { channel, name, data, except, user_id: None });
-            if let Some(crowded) = reach.crowded {
-                relieve(&crowded, stalls).await;
-            }
-        }
-    }
-}
-
-/// Lets a subscriber whose queue is filling write first: a burst of one back end must not make fast readers look slow.
-/// A reader that keeps up needs a few turns of the scheduler; for others the publisher pauses, as often as its request
-/// has `stalls` left, so that one that does not read at all delays nobody for long.
-async fn relieve(crowded: &Outbox, stalls: &mut usize) {
-    for _ in 0..8 {
-        if !crowded.is_crowded() {
-            return;
-        }
-        yield_now().await;
-    }
-    for _ in 0..8 {
-        if *stalls == 0 || !crowded.is_crowded() {
-            return;
-        }
-        *stalls -= 1;
-        sleep(STALL).await;
-    }
-}
-
-impl Info {
-    fn parse(sent: &RawValue) -> Result<Self, ApiError> {
-        let wrong = || {
-            let text = "info should be a comma separated list of attributes: user_count, subscription_count";
-            ApiError::bad_request(text)
-        };
-        let mut info = Self::default();
-        let list = text(sent).ok_or_else(wrong)?;
-        for attribute in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-            match attribute {
-                "user_count" => info.user_count = true,
-                "subscription_count" => info.subscription_count = true,
-                _ => return Err(wrong()),
-            }
-        }
-        Ok(info)
-    }
-
-    fn any(self) -> bool {
-        self.user_count || self.subscription_count
-    }
-
-    /// The attributes that were asked for and that the channel has: users are counted on presence channels only (I5).
-    fn attributes(self, api: &Api, app: &App, channel: &ChannelName) -> Value {
-        let counts = api.node.counts(app, channel);
-        let mut attributes = Map::new();
-        if self.user_count && channel.kind() == ChannelKind::Presence {
-            attributes.insert("user_count".to_owned(), counts.users.into());
-        }
-        if self.subscription_count {
-            attributes.insert("subscription_count".to_owned(), counts.subscriptions.into());
-        }
-        attributes.into()
+        let socket_id = self.socket_id.map(|id| text(id).ok_or_else(Trigger::malformed_socket_id)).transpose()?;
+        let trigger = Trigger::check(&app.limits, name, data, socket_id.as_deref(), names(app, channels)?)?;
+        let info = self.info.map(|info| text(info).ok_or_else(|| Info::malformed(&INFO))).transpose()?;
+        Ok((trigger, Info::parse(info.as_deref(), &INFO, app)?))
     }
 }
 
 /// Distinct valid names in the order they were sent (I2, I3).
-fn names(limits: &Limits, sent: Vec<Cow<'_, str>>) -> Result<Vec<ChannelName>, ApiError> {
-    let max = limits.max_channels_per_publish;
+fn names(app: &App, sent: Vec<Cow<'_, str>>) -> Result<Vec<ChannelName>, ApiError> {
+    let max = app.limits.max_channels_per_publish;
     if sent.is_empty() {
         return Err(ApiError::missing("channels"));
     }
@@ -228,11 +164,8 @@ fn names(limits: &Limits, sent: Vec<Cow<'_, str>>) -> Result<Vec<ChannelName>, A
         if names.iter().any(|known| known.as_str() == name) {
             continue;
         }
-        let name = ChannelName::parse(&name, limits.max_channel_name_chars).map_err(|invalid| {
-            let shown: String = name.chars().take(200).collect();
-            ApiError::bad_request(format!("Invalid channel name {shown:?}: {invalid}"))
-        })?;
-        names.push(name);
+        let parsed = ChannelName::parse(&name, app.limits.max_channel_name_chars);
+        names.push(parsed.map_err(|invalid| ApiError::invalid_channel(&name, invalid))?);
     }
     Ok(names)
 }
@@ -264,29 +197,4 @@ fn parse<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, ApiError> {
 
 fn expected_string(parameter: &str) -> ApiError {
     ApiError::bad_request(format!("Expected {parameter} parameter to be a string"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::protocol::Frame;
-    use tokio::time::Instant;
-
-    /// A request that finds a stuck reader in each of its hundred channels waits for it 50 times, not 800.
-    #[tokio::test(start_paused = true)]
-    async fn a_stuck_reader_delays_a_request_within_its_bound() {
-        let (outbox, mut stalls, start) = (Outbox::new(1), STALLS, Instant::now());
-        outbox.push(Frame::pong());
-        for _ in 0..100 {
-            relieve(&outbox, &mut stalls).await;
-        }
-        assert_eq!((stalls, start.elapsed().as_millis()), (0, 50));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_reader_that_has_caught_up_delays_nothing() {
-        let (outbox, mut stalls, start) = (Outbox::new(1), STALLS, Instant::now());
-        relieve(&outbox, &mut stalls).await;
-        assert_eq!((stalls, start.elapsed()), (STALLS, Duration::ZERO));
-    }
 }

@@ -1,0 +1,125 @@
+//! An app's connections, counted and listed, and what the app adds up to. Ours, but for the bare count, which Reverb
+//! has (spec 5.10).
+
+use super::answer::Answer;
+use super::signed::SignedRequest;
+use super::{Api, ApiError, channel_name};
+use crate::node::{Filter, Volume};
+use crate::protocol::{SocketId, UserId};
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Connections on a page, unless `limit` says otherwise, and the most it may say.
+const PAGE: usize = 100;
+const MAX_PAGE: usize = 1000;
+
+/// How many connections there are.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Connections {
+    /// All of the app's, or all that the filter lets through.
+    connections: usize,
+    #[serde(flatten)]
+    page: Option<ConnectionPage>,
+}
+
+/// A part of the list of connections.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ConnectionPage {
+    /// In the order of their ids.
+    page: Vec<Connection>,
+    /// What to send as `cursor` for the next page; null at the end.
+    cursor: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Connection {
+    /// The connection's id.
+    socket_id: String,
+    /// Who is signed in on it.
+    user_id: Option<String>,
+}
+
+/// What an app adds up to.
+#[derive(Serialize, ToSchema)]
+pub(super) struct AppStats {
+    /// Connections now.
+    connections: usize,
+    /// The most connections there were at one time since the server started.
+    peak_connections: usize,
+    /// Distinct users signed in.
+    users: usize,
+    /// Channels with a subscriber.
+    channels: usize,
+    events: EventStats,
+}
+
+#[derive(Serialize, ToSchema)]
+struct EventStats {
+    /// Events published over HTTP, once for each of their channels.
+    published: Rate,
+    /// Events that clients sent.
+    client_events: Rate,
+    /// Frames that both queued for connections.
+    deliveries: Rate,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Rate {
+    /// Since the server started.
+    total: u64,
+    /// The mean of the last minute.
+    per_second: f64,
+}
+
+/// Counts the app's connections; with any filter, lists them a page at a time.
+pub(super) async fn list(State(api): State<Api>, request: SignedRequest) -> Result<Answer, ApiError> {
+    let SignedRequest { app, query, .. } = &request;
+    let [channel, user, cursor, limit] = ["channel", "user", "cursor", "limit"].map(|name| query.get(name));
+    if [channel, user, cursor, limit].iter().all(Option::is_none) {
+        let connections = api.node.stats(app).connections;
+        return Ok(Answer::ok(&Connections { connections, page: None }));
+    }
+    let channel = channel.map(|name| channel_name(app, name)).transpose()?;
+    let user = user.map(UserId::new);
+    let after = cursor.map(read_cursor).transpose()?;
+    let limit = limit.map_or(Ok(PAGE), read_limit)?;
+    let filter = Filter { channel: channel.as_ref(), user: user.as_ref(), after, limit };
+    let found = api.node.list_connections(app, filter);
+    let last = found.connections.last().filter(|_| found.more);
+    let cursor = last.map(|last| last.socket.to_string());
+    let listed = found.connections.iter().map(|connection| Connection {
+        socket_id: connection.socket.to_string(),
+        user_id: connection.user.as_ref().map(|user| user.as_str().to_owned()),
+    });
+    let page = ConnectionPage { page: listed.collect(), cursor };
+    Ok(Answer::ok(&Connections { connections: found.total, page: Some(page) }))
+}
+
+/// What the app adds up to.
+pub(super) async fn stats(State(api): State<Api>, request: SignedRequest) -> Result<Answer, ApiError> {
+    let stats = api.node.stats(&request.app);
+    let rate = |Volume { total, per_second }| Rate { total, per_second };
+    Ok(Answer::ok(&AppStats {
+        connections: stats.connections,
+        peak_connections: stats.peak_connections,
+        users: stats.users,
+        channels: stats.channels,
+        events: EventStats {
+            published: rate(stats.published),
+            client_events: rate(stats.client_events),
+            deliveries: rate(stats.deliveries),
+        },
+    }))
+}
+
+fn read_cursor(sent: &str) -> Result<SocketId, ApiError> {
+    let id = SocketId::parse(sent).ok().flatten();
+    id.ok_or_else(|| ApiError::bad_request("Invalid cursor: send the one of the page before"))
+}
+
+fn read_limit(sent: &str) -> Result<usize, ApiError> {
+    let digits = Some(sent).filter(|sent| sent.bytes().all(|b| b.is_ascii_digit()));
+    let limit = digits.and_then(|sent| sent.parse().ok()).filter(|limit| (1..=MAX_PAGE).contains(limit));
+    limit.ok_or_else(|| ApiError::bad_request(format!("Invalid limit: it must be a whole number from 1 to {MAX_PAGE}")))
+}
