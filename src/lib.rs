@@ -38,7 +38,8 @@
 //! **Publish.** `api` judges the signature from the request's head, then reads the body, then checks all of it, then
 //! publishes. Each channel's [`protocol::Frame`] is encoded once, WebSocket header included, and every outbox gets a
 //! reference to it. Each connection's task lets other ready tasks run, takes all that waits, and writes it with one
-//! vectored system call.
+//! vectored system call. A publish with an `Idempotency-Key` is looked up before it is parsed, carried out in a task of
+//! its own, and its answer kept for 5 minutes.
 //!
 //! **Fall behind.** Where an outbox fills, the API holds its publisher back for a moment, within a bound for each request, so that a
 //! burst does not make fast readers look slow. An outbox that would pass its bound in bytes all the same drops
@@ -62,8 +63,12 @@
 //!   writes `Display` for errors.
 //! * `getrandom` for socket ids (otherwise: system calls of our own), `indexmap` for subscriber lists (otherwise: a
 //!   vector and a map kept in step), `humantime` for times in messages (otherwise: a calendar), `rlimit` for open
-//!   files (otherwise: unsafe code), `hashlink` for what expires in order (otherwise: a linked list in a map), `percent-encoding` and `form_urlencoded` for signed queries (otherwise: two
-//!   decoders), `hyper` under `axum` for timeouts on request heads and for taking the socket back after an upgrade.
+//!   files (otherwise: unsafe code), `hashlink` for what expires in order (otherwise: a linked list in a map),
+//!   `percent-encoding` and `form_urlencoded` for signed queries (otherwise: two decoders), `hyper` under `axum` for
+//!   timeouts on request heads and for taking the socket back after an upgrade.
+//! * `utoipa` writes `/openapi.json` from the types that are answered (otherwise: schemas by hand, which nobody would
+//!   keep true). Routes are registered with their documentation in `api::openapi` rather than by its macros on
+//!   handlers, so that `api` still shows every path in one place.
 
 #![warn(clippy::unwrap_used)]
 

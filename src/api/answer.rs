@@ -14,7 +14,8 @@ pub(super) struct Answer {
     body: Bytes,
 }
 
-/// Exactly `{}`, which SDKs compare with (I4).
+/// Nothing to tell.
+// Exactly `{}`, which SDKs compare with (I4).
 #[derive(Serialize, ToSchema)]
 pub(super) struct Empty {}
 

@@ -48,6 +48,7 @@ pub(super) struct Members<'a> {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = Member)]
 struct Listed<'a> {
     /// The member's `user_id`.
     id: &'a str,

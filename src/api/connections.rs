@@ -19,17 +19,13 @@ const MAX_PAGE: usize = 1000;
 pub(super) struct Connections {
     /// All of the app's, or all that the filter lets through.
     connections: usize,
-    #[serde(flatten)]
-    page: Option<ConnectionPage>,
-}
-
-/// A part of the list of connections.
-#[derive(Serialize, ToSchema)]
-pub(super) struct ConnectionPage {
-    /// In the order of their ids.
-    page: Vec<Connection>,
-    /// What to send as `cursor` for the next page; null at the end.
-    cursor: Option<String>,
+    /// Those on this page in the order of their ids, if a page was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    page: Option<Vec<Connection>>,
+    /// What to send as `cursor` for the next page, if a page was asked for; null at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<Option<String>>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -37,6 +33,7 @@ struct Connection {
     /// The connection's id.
     socket_id: String,
     /// Who is signed in on it.
+    #[schema(required)]
     user_id: Option<String>,
 }
 
@@ -78,7 +75,7 @@ pub(super) async fn list(State(api): State<Api>, request: SignedRequest) -> Resu
     let [channel, user, cursor, limit] = ["channel", "user", "cursor", "limit"].map(|name| query.get(name));
     if [channel, user, cursor, limit].iter().all(Option::is_none) {
         let connections = api.node.stats(app).connections;
-        return Ok(Answer::ok(&Connections { connections, page: None }));
+        return Ok(Answer::ok(&Connections { connections, page: None, cursor: None }));
     }
     let channel = channel.map(|name| channel_name(app, name)).transpose()?;
     let user = user.map(UserId::new);
@@ -92,8 +89,7 @@ pub(super) async fn list(State(api): State<Api>, request: SignedRequest) -> Resu
         socket_id: connection.socket.to_string(),
         user_id: connection.user.as_ref().map(|user| user.as_str().to_owned()),
     });
-    let page = ConnectionPage { page: listed.collect(), cursor };
-    Ok(Answer::ok(&Connections { connections: found.total, page: Some(page) }))
+    Ok(Answer::ok(&Connections { connections: found.total, page: Some(listed.collect()), cursor: Some(cursor) }))
 }
 
 /// What the app adds up to.

@@ -94,24 +94,8 @@ where
 {
     let Some(Sent { key, digest }) = keyed.0 else { return work(api, request).await };
     let digest = digest.chain_update(&request.body).finalize().into();
-    let outcome = match api.memory.find(&request.app, key?, digest, Instant::now())? {
-        Found::Answered(answer) => return Ok(answer),
-        Found::Running(outcome) => outcome.await,
-        Found::New(place, tell) => {
-            let work = work(api, request);
-            // In a task of its own: a client that hangs up ends its request's future, and half of a publish could
-            // neither be remembered nor be sent again.
-            let task = tokio::spawn(async move {
-                let outcome = work.await;
-                place.leave(&outcome, Instant::now());
-                // Nobody may be waiting any more.
-                let _ = tell.send(outcome.clone());
-                outcome
-            });
-            return task.await.unwrap_or_else(|_| Err(ApiError::broke_off()));
-        }
-    };
-    outcome.unwrap_or_else(|_| Err(ApiError::broke_off()))
+    let (memory, app) = (api.memory.clone(), request.app.clone());
+    memory.carry_out(&app, key?, digest, work(api, request)).await
 }
 
 impl FromRequestParts<Api> for Keyed {
@@ -121,8 +105,9 @@ impl FromRequestParts<Api> for Keyed {
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Infallible> {
         let mut values = parts.headers.get_all(HEADER).iter();
         let Some(value) = values.next() else { return Ok(Self(None)) };
-        let key = match value.to_str() {
-            Ok(key) if (1..=MAX_KEY).contains(&key.len()) && values.next().is_none() => Ok(key.to_owned()),
+        let printable = |key: &&str| key.bytes().all(|b| (b' '..=b'~').contains(&b));
+        let key = match value.to_str().ok().filter(printable) {
+            Some(key) if (1..=MAX_KEY).contains(&key.len()) && values.next().is_none() => Ok(key.to_owned()),
             _ => Err(ApiError::bad_request(format!(
                 "Invalid Idempotency-Key: it must be one header of 1 to {MAX_KEY} printable ASCII characters"
             ))),
@@ -142,6 +127,31 @@ impl FromRequestParts<Api> for Keyed {
 }
 
 impl Memory {
+    /// Does `work` if the request is new.
+    async fn carry_out(
+        self: &Arc<Self>,
+        app: &Arc<App>,
+        key: String,
+        digest: Digest256,
+        work: impl Future<Output = Outcome> + Send + 'static,
+    ) -> Outcome {
+        let (place, tell) = match self.find(app, key, digest, Instant::now())? {
+            Found::Answered(answer) => return Ok(answer),
+            Found::Running(outcome) => return outcome.await.unwrap_or_else(|_| Err(ApiError::broke_off())),
+            Found::New(place, tell) => (place, tell),
+        };
+        // In a task of its own: a client that hangs up ends its request's future, and half of a publish could neither
+        // be remembered nor be sent again.
+        let task = tokio::spawn(async move {
+            let outcome = work.await;
+            place.leave(&outcome, Instant::now());
+            // Nobody else may be waiting.
+            let _ = tell.send(outcome.clone());
+            outcome
+        });
+        task.await.unwrap_or_else(|_| Err(ApiError::broke_off()))
+    }
+
     /// Looks a request up and, if it is new, gives it a place. 422 if the key is that of another request: to answer
     /// as if it had been published would lose it.
     fn find(self: &Arc<Self>, app: &Arc<App>, key: String, digest: Digest256, now: Instant) -> Result<Found, ApiError> {
@@ -259,5 +269,30 @@ mod tests {
         drop((place, tell));
         assert!(waiter.await.is_err(), "told that it broke off");
         assert!(matches!(memory.find(&app, "a".to_owned(), [0; 32], now), Ok(Found::New(..))));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_hangs_up_stops_nothing() {
+        let (memory, app, _) = setting();
+        let (go_on, waits) = oneshot::channel::<()>();
+        let work = async move {
+            waits.await.unwrap();
+            Ok(Answer::accepted())
+        };
+        let asked = memory.carry_out(&app, "a".to_owned(), [0; 32], work);
+        assert!(asked.now_or_never().is_none(), "given up in the middle");
+        let mut again = Box::pin(memory.carry_out(&app, "a".to_owned(), [0; 32], async { panic!("done twice") }));
+        assert!(again.as_mut().now_or_never().is_none());
+        go_on.send(()).unwrap();
+        assert_eq!(again.await.unwrap().size(), 2);
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_leaves_nothing() {
+        let (memory, app, _) = setting();
+        let broken = memory.carry_out(&app, "a".to_owned(), [0; 32], async { panic!("this is on purpose") });
+        assert_eq!(broken.await.unwrap_err(), ApiError::broke_off());
+        let again = memory.carry_out(&app, "a".to_owned(), [0; 32], async { Ok(Answer::accepted()) });
+        assert!(again.await.is_ok());
     }
 }

@@ -6,10 +6,12 @@ mod answer;
 mod body;
 mod channels;
 mod connections;
+mod docs;
 mod error;
 mod events;
 mod idempotency;
 mod info;
+mod openapi;
 mod signed;
 mod trigger;
 mod users;
@@ -19,9 +21,9 @@ use crate::node::Node;
 use crate::protocol::ChannelName;
 use answer::Answer;
 use axum::Router;
-use axum::routing::{get, post};
 pub use error::ApiError;
 use idempotency::Memory;
+use openapi::Routes;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,24 +47,24 @@ impl Api {
     }
 }
 
-/// The routes for back ends and health checks.
+/// The routes for back ends and health checks, each with what `/openapi.json` says about it.
 pub fn router(api: Api) -> Router {
-    Router::new()
-        .route("/apps/{app_id}/events", post(events::trigger))
-        .route("/apps/{app_id}/batch_events", post(events::batch))
-        .route("/apps/{app_id}/channels", get(channels::list))
-        .route("/apps/{app_id}/channels/{channel}", get(channels::show))
-        .route("/apps/{app_id}/channels/{channel}/users", get(channels::users))
-        .route("/apps/{app_id}/channels/{channel}/events", post(events::trigger_raw))
-        .route("/apps/{app_id}/channels/{channel}/stats", get(channels::stats))
-        .route("/apps/{app_id}/channels/{channel}/terminate_connections", post(channels::terminate))
-        .route("/apps/{app_id}/users/{user_id}", get(users::show))
-        .route("/apps/{app_id}/users/{user_id}/terminate_connections", post(users::terminate))
-        .route("/users/{user_id}/terminate_connections", post(users::terminate))
-        .route("/apps/{app_id}/connections", get(connections::list))
-        .route("/apps/{app_id}/stats", get(connections::stats))
-        .route("/up", get(up))
-        .with_state(api)
+    Routes::new()
+        .post("/apps/{app_id}/events", events::trigger, docs::publish())
+        .post("/apps/{app_id}/batch_events", events::batch, docs::publish_batch())
+        .get("/apps/{app_id}/channels", channels::list, docs::channels())
+        .get("/apps/{app_id}/channels/{channel}", channels::show, docs::channel_info())
+        .get("/apps/{app_id}/channels/{channel}/users", channels::users, docs::channel_users())
+        .post("/apps/{app_id}/channels/{channel}/events", events::trigger_raw, docs::publish_raw())
+        .get("/apps/{app_id}/channels/{channel}/stats", channels::stats, docs::channel_stats())
+        .post("/apps/{app_id}/channels/{channel}/terminate_connections", channels::terminate, docs::terminate_channel())
+        .get("/apps/{app_id}/users/{user_id}", users::show, docs::user())
+        .post("/apps/{app_id}/users/{user_id}/terminate_connections", users::terminate, docs::terminate_user())
+        .post("/users/{user_id}/terminate_connections", users::terminate, docs::terminate_user_by_key())
+        .get("/apps/{app_id}/connections", connections::list, docs::connections())
+        .get("/apps/{app_id}/stats", connections::stats, docs::stats())
+        .get("/up", up, docs::up())
+        .finish("/openapi.json", docs::openapi(), api)
 }
 
 /// Reverb's health check (spec 5.10).

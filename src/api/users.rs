@@ -16,7 +16,7 @@ pub(super) struct User {
     /// Connections signed in as the user.
     connections: usize,
     /// Since when there has always been one, in UTC; null if there is none.
-    #[schema(format = DateTime)]
+    #[schema(format = DateTime, required)]
     since: Option<String>,
 }
 

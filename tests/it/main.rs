@@ -1,7 +1,12 @@
 //! Black-box tests: a server in this process on a free port, or the binary itself, and raw frames.
 
 mod api_auth;
+mod api_channels;
+mod api_connections;
 mod api_events;
+mod api_idempotency;
+mod api_openapi;
+mod api_users;
 mod binary;
 mod bounds;
 mod client_events;

@@ -32,6 +32,21 @@ pub(crate) fn signed(method: &str, path: &str, body: &str) -> String {
     format!("{query}&auth_signature={}", sign(method, path, &query))
 }
 
+/// Path and signed query for a request with the parameters `more`.
+fn signed_target(method: &str, path: &str, more: &str, body: &[u8]) -> String {
+    let md5 = if body.is_empty() { String::new() } else { format!("&body_md5={}", hex::encode(Md5::digest(body))) };
+    let all = format!("auth_key={KEY}&auth_timestamp={}&auth_version=1.0{md5}&{more}", now());
+    let mut pairs: Vec<_> = all.split('&').filter(|pair| !pair.is_empty()).collect();
+    pairs.sort_by_key(|pair| pair.split('=').next());
+    let mut encoded = form_urlencoded::Serializer::new(String::new());
+    for pair in &pairs {
+        let (name, value) = pair.split_once('=').unwrap();
+        encoded.append_pair(name, value);
+    }
+    let signature = sign(method, path, &pairs.join("&"));
+    format!("{path}?{}&auth_signature={signature}", encoded.finish())
+}
+
 pub(crate) fn sign(method: &str, path: &str, query: &str) -> String {
     Secret::new(SECRET).sign(&[method, "\n", path, "\n", query])
 }
@@ -47,9 +62,34 @@ impl Http {
     }
 
     pub(crate) async fn request(&mut self, method: &str, target: &str, body: &str) -> Answer {
-        let head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
-        self.raw(format!("{head}{body}").as_bytes()).await;
+        self.send(method, target, "", body.as_bytes()).await
+    }
+
+    /// `headers` are whole lines.
+    async fn send(&mut self, method: &str, target: &str, headers: &str, body: &[u8]) -> Answer {
+        let length = body.len();
+        let head =
+            format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {length}\r\n\r\n");
+        self.raw(&[head.as_bytes(), body].concat()).await;
         self.answer().await
+    }
+
+    /// A signed GET with more query parameters, as they are before encoding.
+    pub(crate) async fn get(&mut self, path: &str, query: &str) -> Answer {
+        let target = signed_target("GET", path, query, b"");
+        self.send("GET", &target, "", b"").await
+    }
+
+    /// A signed POST with more query parameters, as they are before encoding.
+    pub(crate) async fn post(&mut self, path: &str, query: &str, body: impl AsRef<[u8]>) -> Answer {
+        let target = signed_target("POST", path, query, body.as_ref());
+        self.send("POST", &target, "", body.as_ref()).await
+    }
+
+    /// The same with an `Idempotency-Key`.
+    pub(crate) async fn keyed(&mut self, key: &str, path: &str, query: &str, body: &str) -> Answer {
+        let target = signed_target("POST", path, query, body.as_bytes());
+        self.send("POST", &target, &format!("Idempotency-Key: {key}\r\n"), body.as_bytes()).await
     }
 
     /// A signed request.

@@ -1,0 +1,171 @@
+//! What `/openapi.json` says about each route, in the order of the routes. Limits are the defaults; apps may have
+//! others.
+
+use super::answer::Empty;
+use super::channels::{Channel, ChannelStats, Channels, Members};
+use super::connections::{AppStats, Connections};
+use super::events::{Published, PublishedBatch};
+use super::openapi::{Doc, channel};
+use super::users::User;
+use serde_json::{Value, json};
+use utoipa::openapi::Required;
+
+pub(super) fn publish() -> Doc {
+    keyed(Doc::signed("publish", "Publish an event to one or more channels"))
+        .about(
+            "Needs `channel` or `channels`; of both, `channels` counts. With an empty body the same members may be \
+             query parameters, `channels[]` once for each channel. `info` is for the answer.",
+        )
+        .body("application/json", Required::False, "the event", event(&["name", "data"]))
+        .answers::<Published>(200, "published, or on its way; `{}` unless `info` asked for something")
+}
+
+pub(super) fn publish_batch() -> Doc {
+    let batch = json!({ "type": "array", "maxItems": 10, "items": event(&["name", "data", "channel"]) });
+    let body = json!({ "type": "object", "required": ["batch"], "properties": { "batch": batch } });
+    keyed(Doc::signed("publishBatch", "Publish several events, each to its `channel`, in their order"))
+        .about("All events are checked before the first is published.")
+        .body("application/json", Required::True, "the events", body)
+        .answers::<PublishedBatch>(200, "published, or on their way; `{}` unless an `info` asked for something")
+}
+
+pub(super) fn publish_raw() -> Doc {
+    keyed(Doc::signed("publishRaw", "Publish the body, whatever text it is, to one channel"))
+        .deprecated()
+        .required_query("name", "the event's name", event_name())
+        .query("socket_id", "a connection that does not get the event", socket_id())
+        .body(
+            "text/plain",
+            Required::False,
+            "the event's data, as it is",
+            json!({ "type": "string", "maxLength": 10_240 }),
+        )
+        .answers::<Empty>(202, "published, or on its way")
+}
+
+pub(super) fn channels() -> Doc {
+    Doc::signed("listChannels", "List occupied channels")
+        .query("filter_by_prefix", "only channels whose names start so", json!({ "type": "string" }))
+        .query("info", &info("user_count (with filter_by_prefix=presence-...), subscription_count"), text())
+        .answers::<Channels>(200, "the channels by name; users' own channels are left out")
+}
+
+pub(super) fn channel_info() -> Doc {
+    Doc::signed("showChannel", "Tell about one channel, occupied or not")
+        .query("info", &info("user_count (presence channels), subscription_count, cache (cache channels)"), text())
+        .answers::<Channel>(200, "the channel")
+}
+
+pub(super) fn channel_users() -> Doc {
+    Doc::signed("listMembers", "List the members of a presence channel")
+        .query("with_user_info", "1 adds each member's user_info", text())
+        .answers::<Members<'_>>(200, "the members; none if the channel is not occupied")
+}
+
+pub(super) fn channel_stats() -> Doc {
+    Doc::signed("showChannelStats", "Count a channel's connections and members")
+        .deprecated()
+        .answers::<ChannelStats>(200, "the counts")
+}
+
+pub(super) fn terminate_channel() -> Doc {
+    terminates("terminateChannel", "End every connection subscribed to the channel")
+}
+
+pub(super) fn user() -> Doc {
+    Doc::signed("showUser", "Tell whether a user is signed in").answers::<User>(200, "the user, signed in or not")
+}
+
+pub(super) fn terminate_user() -> Doc {
+    terminates("terminateUser", "End every connection signed in as the user")
+}
+
+pub(super) fn terminate_user_by_key() -> Doc {
+    terminates("terminateUserByKey", "End every connection signed in as the user")
+        .about("The same where a server library leaves out the app's id; auth_key tells the app.")
+}
+
+pub(super) fn connections() -> Doc {
+    let limit = json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 });
+    Doc::signed("listConnections", "Count connections; with any parameter, list them a page at a time")
+        .query("channel", "only those subscribed to this channel", channel())
+        .query("user", "only those signed in as this user", text())
+        .query("cursor", "the cursor of the page before", json!({ "type": "string", "pattern": "^[0-9]+\\.[0-9]+$" }))
+        .query("limit", "connections on a page", limit)
+        .answers::<Connections>(200, "the count, and the page if one was asked for")
+}
+
+pub(super) fn stats() -> Doc {
+    Doc::signed("showStats", "Tell what the app adds up to").answers::<AppStats>(200, "the statistics")
+}
+
+pub(super) fn up() -> Doc {
+    let schema = json!({ "type": "object", "required": ["health"], "properties": { "health": { "type": "string" } } });
+    Doc::open("up", "Tell that the server is up").answers_json(200, "it is", schema)
+}
+
+pub(super) fn openapi() -> Doc {
+    Doc::open("openapi", "Describe the API: this document").answers_json(
+        200,
+        "the document",
+        json!({ "type": "object" }),
+    )
+}
+
+fn keyed(doc: Doc) -> Doc {
+    let key = json!({ "type": "string", "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$" });
+    let about = "A name for this request, chosen by the caller. The same request with the same key within 5 minutes \
+                 is answered as it was and not published again.";
+    doc.header("Idempotency-Key", about, key)
+        .refuses(422, "the Idempotency-Key was used for another request")
+        .refuses(503, "the request broke off; to be sent again with the same Idempotency-Key")
+}
+
+fn terminates(id: &str, summary: &str) -> Doc {
+    Doc::signed(id, summary).body("application/json", Required::False, "means nothing", anything()).answers::<Empty>(
+        200,
+        "they were closed with 4009, on which clients do not come back; there may have been none",
+    )
+}
+
+/// An event as `POST /events` takes it, with the members that are `required`.
+fn event(required: &[&str]) -> Value {
+    let published =
+        json!({ "type": "string", "pattern": "^(#server-to-user-)?[A-Za-z0-9_\\-=@,.;]+$", "maxLength": 164 });
+    let or_null = |mut schema: Value| {
+        schema["type"] = json!([schema["type"], "null"]);
+        schema
+    };
+    let channel = if required.contains(&"channel") { published.clone() } else { or_null(published.clone()) };
+    json!({ "type": "object", "required": required, "properties": {
+        "name": event_name(),
+        "data": {
+            "type": ["string", "object", "array", "number", "boolean"],
+            "description": "at most 10240 bytes; anything but a string is sent as its JSON"
+        },
+        "channel": channel,
+        "channels": { "type": ["array", "null"], "items": published, "minItems": 1, "maxItems": 100 },
+        "socket_id": or_null(socket_id()),
+        "info": { "type": ["string", "null"], "description": info("user_count (presence channels), subscription_count") }
+    } })
+}
+
+fn event_name() -> Value {
+    json!({ "type": "string", "minLength": 1, "maxLength": 200 })
+}
+
+fn socket_id() -> Value {
+    json!({ "type": "string", "pattern": "^[0-9]+\\.[0-9]+$" })
+}
+
+fn anything() -> Value {
+    json!({ "type": ["string", "object", "array", "number", "boolean", "null"] })
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+fn info(attributes: &str) -> String {
+    format!("attributes for the answer, separated by commas: {attributes}")
+}
