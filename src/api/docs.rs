@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 use utoipa::openapi::Required;
 
 pub(super) fn publish() -> Doc {
+    let one_or_many = json!({ "anyOf": [event(&["name", "data", "channel"]), event(&["name", "data", "channels"])] });
     keyed(Doc::signed("publish", "Publish an event to one or more channels"))
         .about(
             "Needs `channel` or `channels`; of both, `channels` counts. With an empty body the same members may be \
              query parameters, `channels[]` once for each channel. `info` is for the answer.",
         )
-        .body("application/json", Required::False, "the event", event(&["name", "data"]))
+        .body("application/json", Required::False, "the event", one_or_many)
         .answers::<Published>(200, "published, or on its way; `{}` unless `info` asked for something")
 }
 
@@ -136,15 +137,16 @@ fn event(required: &[&str]) -> Value {
         schema["type"] = json!([schema["type"], "null"]);
         schema
     };
-    let channel = if required.contains(&"channel") { published.clone() } else { or_null(published.clone()) };
+    let channels = json!({ "type": "array", "items": published, "minItems": 1, "maxItems": 100 });
+    let optional = |name, schema| if required.contains(&name) { schema } else { or_null(schema) };
     json!({ "type": "object", "required": required, "properties": {
         "name": event_name(),
         "data": {
             "type": ["string", "object", "array", "number", "boolean"],
             "description": "at most 10240 bytes; anything but a string is sent as its JSON"
         },
-        "channel": channel,
-        "channels": { "type": ["array", "null"], "items": published, "minItems": 1, "maxItems": 100 },
+        "channel": optional("channel", published),
+        "channels": optional("channels", channels),
         "socket_id": or_null(socket_id()),
         "info": { "type": ["string", "null"], "description": info("user_count (presence channels), subscription_count") }
     } })

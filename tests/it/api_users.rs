@@ -27,6 +27,12 @@ async fn a_user_is_there_while_a_connection_is_signed_in() {
     assert_eq!((&answer["connected"], &answer["connections"]), (&json!(true), &json!(2)));
     let since = humantime::parse_rfc3339(answer["since"].as_str().unwrap()).unwrap();
     assert!(since.elapsed().unwrap().as_secs() < 10, "{answer}");
+    let connections = format!("/apps/{APP}/connections");
+    let listed: Value = serde_json::from_str(&http.get(&connections, "user=u@1&limit=1").await.body).unwrap();
+    assert_eq!((&listed["connections"], &listed["page"][0]["user_id"]), (&json!(2), &json!("u@1")));
+    assert_eq!(listed["cursor"], listed["page"][0]["socket_id"]);
+    let stats: Value = serde_json::from_str(&http.get(&format!("/apps/{APP}/stats"), "").await.body).unwrap();
+    assert_eq!((&stats["users"], &stats["connections"]), (&json!(1), &json!(2)));
     for client in [one, two] {
         client.close().await;
     }
