@@ -1,6 +1,6 @@
 # Two commands: `make run` serves a development app, `make test` checks everything.
 
-.PHONY: run test tools lint unit e2e
+.PHONY: run test tools lint unit e2e conformance
 
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
@@ -21,13 +21,19 @@ lint:
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
-# Unit, integration and heap tests.
+# Unit, integration, conformance and heap tests.
 unit:
 ifeq ($(NEXTEST),yes)
 	cargo nextest run --locked
 else
 	cargo test --locked
 endif
+
+# The protocol statement by statement, as a table: of this server, or of the one at TARGET=http://host:port, where
+# APP_ID, KEY and SECRET name an app.
+conformance:
+	@CONFORMANCE_TARGET=$(TARGET) CONFORMANCE_APP_ID=$(APP_ID) CONFORMANCE_KEY=$(KEY) CONFORMANCE_SECRET=$(SECRET) \
+		cargo test --quiet --locked --test conformance -- --table
 
 # The official clients against the release binary, which starts with nothing but a Reverb .env.
 e2e:

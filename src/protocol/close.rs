@@ -44,6 +44,29 @@ pub enum CloseCode {
 }
 
 impl CloseCode {
+    /// Every one there is.
+    pub const ALL: [Self; 19] = [
+        Self::ProtocolError,
+        Self::InvalidText,
+        Self::TooBig,
+        Self::TlsRequired,
+        Self::UnknownApp,
+        Self::AppDisabled,
+        Self::OverQuota,
+        Self::PathNotFound,
+        Self::InvalidVersion,
+        Self::UnsupportedVersion,
+        Self::NoVersion,
+        Self::OriginNotAllowed,
+        Self::Unauthorized,
+        Self::Terminated,
+        Self::RateLimited,
+        Self::OverCapacity,
+        Self::Reconnect,
+        Self::PongTimeout,
+        Self::Inactive,
+    ];
+
     /// The number in the close frame. Never 43xx, which clients take as final (E1).
     pub fn code(self) -> u16 {
         self.parts().0
@@ -85,28 +108,7 @@ mod tests {
 
     #[test]
     fn reasons_fit_into_a_close_frame_and_codes_are_legal() {
-        use CloseCode::*;
-        for close in [
-            ProtocolError,
-            InvalidText,
-            TooBig,
-            TlsRequired,
-            UnknownApp,
-            AppDisabled,
-            OverQuota,
-            PathNotFound,
-            InvalidVersion,
-            UnsupportedVersion,
-            NoVersion,
-            OriginNotAllowed,
-            Unauthorized,
-            Terminated,
-            RateLimited,
-            OverCapacity,
-            Reconnect,
-            PongTimeout,
-            Inactive,
-        ] {
+        for close in CloseCode::ALL {
             assert!(close.reason().len() <= 123);
             assert!(!(4300..4400).contains(&close.code()));
         }

@@ -78,6 +78,22 @@ test('users: a watchlist tells who comes and goes', async () => {
   ]);
 });
 
+test('users: a terminated user is disconnected for good, a mere member stays', async () => {
+  const { app } = context;
+  const hal = await signedIn('hal');
+  const member = await connected(context.clients.pusher('hal'));
+  await subscribed(member.subscribe('presence-lobby'));
+  const codes = new Inbox();
+  hal.connection.bind('error', ({ data }) => codes.push(data?.code));
+  const gone = once((done) => hal.connection.bind('disconnected', done), { what: 'disconnection' });
+
+  await app.pusher.terminateUserConnections('hal');
+
+  await gone;
+  assert.deepEqual(codes.items, [4009]);
+  assert.equal(member.connection.state, 'connected');
+});
+
 test('counts: subscribers hear how many they are', async () => {
   const counts = new Inbox();
   const one = context.clients.pusher('ann').subscribe('crowd');

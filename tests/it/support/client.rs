@@ -1,88 +1,9 @@
-//! A WebSocket client that hides nothing.
+//! What tests of this server expect of its answers.
 
-use super::{PATIENCE, auth};
-use futures_util::{SinkExt, StreamExt};
+use super::{Client, auth, data};
 use serde_json::{Value, json};
-use std::net::SocketAddr;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::handshake::client::Request;
-use tokio_tungstenite::tungstenite::protocol::Message;
-use tokio_tungstenite::{WebSocketStream, client_async};
-
-pub(crate) struct Client {
-    pub(crate) socket: WebSocketStream<TcpStream>,
-    pub(crate) socket_id: String,
-    /// What `connection_established` said.
-    pub(crate) established: Value,
-}
 
 impl Client {
-    /// Connects and reads the first frame, which must be `connection_established`.
-    pub(crate) async fn connect(address: SocketAddr, path: &str) -> Self {
-        let mut client = Self::open(address, path).await;
-        let frame = client.next().await;
-        assert_eq!(frame["event"], "pusher:connection_established", "{frame}");
-        client.established = data(&frame);
-        client.socket_id = client.established["socket_id"].as_str().unwrap().to_owned();
-        client
-    }
-
-    /// Connects and reads nothing.
-    pub(crate) async fn open(address: SocketAddr, path: &str) -> Self {
-        Self::request(address, format!("ws://{address}{path}").into_client_request().unwrap()).await
-    }
-
-    pub(crate) async fn request(address: SocketAddr, request: Request) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
-        let (socket, _) = timeout(PATIENCE, client_async(request, stream)).await.unwrap().unwrap();
-        Self { socket, socket_id: String::new(), established: Value::Null }
-    }
-
-    pub(crate) async fn message(&mut self) -> Message {
-        timeout(PATIENCE, self.socket.next()).await.expect("nothing came").expect("closed").unwrap()
-    }
-
-    /// The next text frame, which must be an object with an event (CON-26).
-    pub(crate) async fn next(&mut self) -> Value {
-        loop {
-            match self.message().await {
-                Message::Text(text) => {
-                    let frame: Value = serde_json::from_str(&text).unwrap();
-                    assert!(frame["event"].is_string(), "{text}");
-                    return frame;
-                }
-                Message::Ping(_) | Message::Pong(_) => {}
-                other => panic!("expected a text frame, got {other:?}"),
-            }
-        }
-    }
-
-    /// Reads until the close frame and returns its code and reason.
-    pub(crate) async fn closed(&mut self) -> (u16, String) {
-        loop {
-            if let Message::Close(frame) = self.message().await {
-                let frame = frame.expect("a close frame with a code");
-                return (frame.code.into(), frame.reason.to_string());
-            }
-        }
-    }
-
-    pub(crate) async fn text(&mut self, text: impl Into<String>) {
-        self.socket.send(Message::text(text.into())).await.unwrap();
-    }
-
-    pub(crate) async fn send(&mut self, frame: &Value) {
-        self.text(frame.to_string()).await;
-    }
-
-    /// Sends and returns the next frame.
-    pub(crate) async fn ask(&mut self, frame: &Value) -> Value {
-        self.send(frame).await;
-        self.next().await
-    }
-
     /// Subscribes to a public or private channel.
     pub(crate) async fn subscribe(&mut self, channel: &str) {
         let auth = auth(&[&self.socket_id, ":", channel]);
@@ -127,15 +48,4 @@ impl Client {
         assert_eq!(refusal["error"].as_str().unwrap(), self.error().await);
         refusal
     }
-
-    /// Closes as a client does and waits for the echo.
-    pub(crate) async fn close(mut self) {
-        self.socket.close(None).await.unwrap();
-        while timeout(PATIENCE, self.socket.next()).await.unwrap().is_some_and(|message| message.is_ok()) {}
-    }
-}
-
-/// The JSON in a frame's `data` string.
-pub(crate) fn data(frame: &Value) -> Value {
-    serde_json::from_str(frame["data"].as_str().unwrap()).unwrap()
 }

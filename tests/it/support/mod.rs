@@ -1,10 +1,14 @@
 //! The server under test, and the plainest clients that can talk to it.
 
+mod api;
 mod client;
+#[path = "../../support/http.rs"]
 mod http;
+#[path = "../../support/wire.rs"]
+mod wire;
 
-pub(crate) use client::{Client, data};
-pub(crate) use http::{Http, now, sign, signed};
+pub(crate) use http::{Credentials, Http, now, sign, signed};
+pub(crate) use wire::{Client, data};
 
 use fanfare::app::{App, Limits};
 use fanfare::config::{self, Config};
@@ -22,6 +26,11 @@ use tokio::time::{interval, timeout};
 pub(crate) const APP: &str = "3";
 pub(crate) const KEY: &str = "278d425bdf160c739803";
 pub(crate) const SECRET: &str = "7ad3773142a6692b25b8";
+
+/// What requests are signed with.
+pub(crate) fn credentials() -> Credentials {
+    Credentials { id: APP, key: KEY, secret: SECRET }
+}
 
 /// How long anything may take before a test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,14 +1,21 @@
 //! An HTTP/1.1 client on one keep-alive connection, which sends exactly what it is told to.
 
-use super::{APP, KEY, PATIENCE, SECRET};
+use super::{PATIENCE, credentials};
 use fanfare::protocol::signature::Secret;
 use md5::{Digest, Md5};
-use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+/// The app that requests are for.
+#[derive(Clone, Copy)]
+pub(crate) struct Credentials {
+    pub(crate) id: &'static str,
+    pub(crate) key: &'static str,
+    pub(crate) secret: &'static str,
+}
 
 pub(crate) struct Http(pub(crate) BufReader<TcpStream>);
 
@@ -20,6 +27,11 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
+/// The path of one of the app's routes.
+pub(crate) fn path(route: &str) -> String {
+    format!("/apps/{}{route}", credentials().id)
+}
+
 /// Seconds since the epoch.
 pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
@@ -28,14 +40,14 @@ pub(crate) fn now() -> u64 {
 /// The query that an SDK would send for a request made now.
 pub(crate) fn signed(method: &str, path: &str, body: &str) -> String {
     let md5 = if body.is_empty() { String::new() } else { format!("&body_md5={}", hex::encode(Md5::digest(body))) };
-    let query = format!("auth_key={KEY}&auth_timestamp={}&auth_version=1.0{md5}", now());
+    let query = format!("auth_key={}&auth_timestamp={}&auth_version=1.0{md5}", credentials().key, now());
     format!("{query}&auth_signature={}", sign(method, path, &query))
 }
 
 /// Path and signed query for a request with the parameters `more`.
-fn signed_target(method: &str, path: &str, more: &str, body: &[u8]) -> String {
+pub(crate) fn signed_target(method: &str, path: &str, more: &str, body: &[u8]) -> String {
     let md5 = if body.is_empty() { String::new() } else { format!("&body_md5={}", hex::encode(Md5::digest(body))) };
-    let all = format!("auth_key={KEY}&auth_timestamp={}&auth_version=1.0{md5}&{more}", now());
+    let all = format!("auth_key={}&auth_timestamp={}&auth_version=1.0{md5}&{more}", credentials().key, now());
     let mut pairs: Vec<_> = all.split('&').filter(|pair| !pair.is_empty()).collect();
     pairs.sort_by_key(|pair| pair.split('=').next());
     let mut encoded = form_urlencoded::Serializer::new(String::new());
@@ -48,7 +60,7 @@ fn signed_target(method: &str, path: &str, more: &str, body: &[u8]) -> String {
 }
 
 pub(crate) fn sign(method: &str, path: &str, query: &str) -> String {
-    Secret::new(SECRET).sign(&[method, "\n", path, "\n", query])
+    Secret::new(credentials().secret).sign(&[method, "\n", path, "\n", query])
 }
 
 impl Http {
@@ -66,7 +78,7 @@ impl Http {
     }
 
     /// `headers` are whole lines.
-    async fn send(&mut self, method: &str, target: &str, headers: &str, body: &[u8]) -> Answer {
+    pub(crate) async fn send(&mut self, method: &str, target: &str, headers: &str, body: &[u8]) -> Answer {
         let length = body.len();
         let head =
             format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {length}\r\n\r\n");
@@ -86,23 +98,9 @@ impl Http {
         self.send("POST", &target, "", body.as_ref()).await
     }
 
-    /// The same with an `Idempotency-Key`.
-    pub(crate) async fn keyed(&mut self, key: &str, path: &str, query: &str, body: &str) -> Answer {
-        let target = signed_target("POST", path, query, body.as_bytes());
-        self.send("POST", &target, &format!("Idempotency-Key: {key}\r\n"), body.as_bytes()).await
-    }
-
     /// A signed request.
     pub(crate) async fn signed(&mut self, method: &str, path: &str, body: &str) -> Answer {
         self.request(method, &format!("{path}?{}", signed(method, path, body)), body).await
-    }
-
-    pub(crate) async fn trigger(&mut self, body: &Value) -> Answer {
-        self.signed("POST", &format!("/apps/{APP}/events"), &body.to_string()).await
-    }
-
-    pub(crate) async fn batch(&mut self, body: &Value) -> Answer {
-        self.signed("POST", &format!("/apps/{APP}/batch_events"), &body.to_string()).await
     }
 
     pub(crate) async fn answer(&mut self) -> Answer {
@@ -120,27 +118,5 @@ impl Http {
         self.0.read_exact(&mut body).await.unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Answer { status, body: String::from_utf8(body).unwrap(), head }
-    }
-}
-
-impl Answer {
-    /// Exactly this status and body; a 200 is JSON, and every refusal is a line of plain text (API-19).
-    #[track_caller]
-    pub(crate) fn expect(&self, status: u16, body: &str) {
-        assert_eq!((self.status, &*self.body), (status, body));
-        if status == 200 {
-            assert!(self.head.contains("\r\ncontent-type: application/json\r\n"), "{}", self.head);
-        } else {
-            self.expect_error(status, body);
-        }
-    }
-
-    /// This status and a line of plain text with `part` in it.
-    #[track_caller]
-    pub(crate) fn expect_error(&self, status: u16, part: &str) {
-        assert_eq!(self.status, status, "{}", self.body);
-        assert!(self.body.contains(part), "{:?} has no {part:?}", self.body);
-        assert!(self.body.ends_with('\n') && self.body.lines().count() == 1, "{:?}", self.body);
-        assert!(self.head.contains("\r\ncontent-type: text/plain"), "{}", self.head);
     }
 }

@@ -1,0 +1,73 @@
+//! CNT: subscribers hear how many they are.
+
+use crate::support::Needs::{App, Nothing};
+use crate::support::{Client, Needs, Target, data, statements, unique};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::Instant;
+
+const COUNT: &str = "pusher_internal:subscription_count";
+const ON: Needs = App {
+    why: "needs an app with subscription_count events",
+    config: "features = { subscription_count_events = true }",
+};
+
+/// A new subscriber, and what came after its confirmation.
+async fn subscriber(target: &Target, channel: &str) -> (Client, Vec<Value>) {
+    let mut client = target.connect().await;
+    client.subscribe(channel).await;
+    let frames = client.drain().await;
+    (client, frames)
+}
+
+fn count(frame: &Value) -> Value {
+    assert_eq!(frame["event"], COUNT, "{frame}");
+    data(frame)
+}
+
+statements! {
+    "CNT-01" "the first subscriber is told 1 after the confirmation" ON, |t| {
+        let channel = unique("c");
+        let (_, frames) = subscriber(&t, &channel).await;
+        assert_eq!(frames.len(), 1, "{frames:?}");
+        assert_eq!((count(&frames[0]), &frames[0]["channel"]), (json!({ "subscription_count": 1 }), &json!(channel)));
+    }
+    "CNT-02" "both are told of the second" ON, |t| {
+        let channel = unique("private-");
+        let (mut one, _) = subscriber(&t, &channel).await;
+        let (_, frames) = subscriber(&t, &channel).await;
+        let expect = json!({ "subscription_count": 2 });
+        assert_eq!((count(&frames[0]), count(&one.next().await)), (expect.clone(), expect));
+    }
+    "CNT-03" "who stays is told when one leaves" ON, |t| {
+        let channel = unique("c");
+        let (mut one, _) = subscriber(&t, &channel).await;
+        let (mut two, _) = subscriber(&t, &channel).await;
+        one.hears(COUNT).await;
+        two.unsubscribe(&channel).await;
+        assert_eq!(count(&one.next().await), json!({ "subscription_count": 1 }));
+    }
+    "CNT-04" "presence channels are told nothing" ON, |t| {
+        let (channel, mut client) = (unique("presence-"), t.connect().await);
+        client.join(&channel, r#"{"user_id":"1"}"#).await;
+        client.hears_nothing().await;
+    }
+    "CNT-05" "nothing is told where the feature is off" Nothing, |t| {
+        let (_, frames) = subscriber(&t, &unique("c")).await;
+        assert!(frames.is_empty(), "{frames:?}");
+    }
+    "CNT-06" "above 100 subscribers there is one event in 5 s, and none without a change" ON, |t| {
+        let channel = unique("c");
+        let mut clients = vec![subscriber(&t, &channel).await.0];
+        for _ in 1..103 {
+            clients.push(subscriber(&t, &channel).await.0);
+        }
+        let told: Vec<_> = clients[0].drain().await.iter().map(|frame| count(frame)["subscription_count"].clone()).collect();
+        assert!(told.iter().all(|count| count.as_u64() <= Some(101)), "{told:?}");
+        let start = Instant::now();
+        assert_eq!(count(&clients[0].next().await), json!({ "subscription_count": 103 }));
+        assert!(start.elapsed() > Duration::from_secs(1), "it waited for its turn");
+        let quiet = tokio::time::timeout(Duration::from_secs(6), clients[0].raw()).await;
+        assert!(quiet.is_err(), "{quiet:?}");
+    }
+}
