@@ -13,8 +13,8 @@
 //! | 1 | [`config`] | files, `.env`, the environment and flags, read into one checked [`config::Config`] |
 //! | 1 | [`metrics`] | counters |
 //! | 1 | [`expiring`] | values kept for a time, bounded in bytes |
-//! | 2 | [`hub`] | one app's connections, channels and members on this node. Synchronous. |
-//! | 3 | [`node`] | the use cases: connect, subscribe, publish, count |
+//! | 2 | [`hub`] | one app's connections, channels, members, users and kept events on this node. Synchronous. |
+//! | 3 | [`node`] | the use cases: connect, subscribe, sign in, publish, look, terminate |
 //! | 4 | [`session`] | one connection's side of the protocol, whatever carries it |
 //! | 5 | [`transport`] | WebSockets: upgrade, one task for each connection, batched writes |
 //! | 5 | [`api`] | the HTTP API for back ends |
@@ -41,10 +41,22 @@
 //! vectored system call. A publish with an `Idempotency-Key` is looked up before it is parsed, carried out in a task of
 //! its own, and its answer kept for 5 minutes.
 //!
-//! **Fall behind.** Where an outbox fills, the API holds its publisher back for a moment, within a bound for each request, so that a
-//! burst does not make fast readers look slow. An outbox that would pass its bound in bytes all the same drops
+//! **Keep.** On a cache channel the frame is also kept, under the same lock that delivers it, and a newcomer gets it
+//! under the lock that takes it in: nobody misses an event or gets one twice. While nobody is subscribed there is no
+//! channel, only the kept frame; then the map's shard is the lock.
+//!
+//! **Sign in.** `node.sign_in` checks the signature over the raw text. The hub answers, enters the connection among
+//! the user's, and tells the user's watchers and the newcomer who is online, all under one lock of the app's users.
+//! The place ends with the connection.
+//!
+//! **Later.** What is due at a time rather than at an event (counts of large channels, the expiry of what is kept) is
+//! done by `node.sweep`, four times a second.
+//!
+//! **Fall behind.** Where an outbox fills, the API holds its publisher back for a moment, within a bound for each
+//! request, so that a burst does not make fast readers look slow. An outbox that would pass its bound in bytes all the same drops
 //! everything and closes its connection with 4100; a socket that takes nothing for the write deadline is given up.
-//! Single events are never dropped.
+//! Single events are never dropped. A connection that is terminated is cut: of what waits only the frame that is
+//! half-way still goes out.
 //!
 //! **Stop.** The listener closes, outboxes are closed with 4200 a slice at a time, tasks write what waits and their
 //! close frame, and the process ends when the last is gone or after 9 s.
@@ -52,7 +64,8 @@
 //! # State and locks
 //!
 //! A connection's state is plain fields of its session, owned by its task. Shared state is the hub's: map shard, then
-//! channel, then outbox is the order in which its locks are taken, and none is ever held across an await.
+//! channel, then outbox is the order in which its locks are taken, and none is ever held across an await. The lock of
+//! the kept events is taken last, within a shard's or a channel's; that of the users is taken alone, before outboxes'.
 //!
 //! # Choices
 //!
