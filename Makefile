@@ -2,6 +2,7 @@
 
 .PHONY: run test tools lint unit e2e conformance
 
+VENV := $(abspath $(or $(CARGO_TARGET_DIR),target)/e2e-python)
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
 # An app with known credentials on 127.0.0.1:8080; it prints how to connect to it.
@@ -15,6 +16,8 @@ tools:
 	@command -v node >/dev/null || { echo "Node 20 or later is needed for the end-to-end tests"; exit 1; }
 	@command -v curl >/dev/null && command -v openssl >/dev/null || \
 		{ $$(command -v sudo) apt-get update -qq && $$(command -v sudo) apt-get install -y -qq curl openssl; }
+	@python3 -c 'import ensurepip' 2>/dev/null || \
+		{ $$(command -v sudo) apt-get update -qq && $$(command -v sudo) apt-get install -y -qq python3 python3-venv; }
 
 lint:
 	cargo fmt --check
@@ -39,3 +42,11 @@ conformance:
 e2e:
 	cargo build --release --locked
 	cd tests/e2e && npm ci --no-audit --no-fund && npm test
+	$(MAKE) --no-print-directory $(VENV)/installed
+	cd tests/e2e/python && $(VENV)/bin/python -m unittest discover -v -b
+
+# Made anew as a whole, so that nothing of older requirements stays in it.
+$(VENV)/installed: tests/e2e/python/requirements.txt
+	python3 -m venv --clear $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
