@@ -74,7 +74,7 @@ pub(super) async fn list(State(api): State<Api>, request: SignedRequest) -> Resu
     let SignedRequest { app, query, .. } = &request;
     let [channel, user, cursor, limit] = ["channel", "user", "cursor", "limit"].map(|name| query.get(name));
     if [channel, user, cursor, limit].iter().all(Option::is_none) {
-        let connections = api.node.stats(app).connections;
+        let connections = api.node.connections_of(app);
         return Ok(Answer::ok(&Connections { connections, page: None, cursor: None }));
     }
     let channel = channel.map(|name| channel_name(app, name)).transpose()?;

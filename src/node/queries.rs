@@ -33,6 +33,11 @@ impl Node {
         self.hub(app).user(id)
     }
 
+    /// The app's connections.
+    pub fn connections_of(&self, app: &App) -> usize {
+        self.hub(app).connections()
+    }
+
     /// Connections, a page at a time.
     pub fn list_connections(&self, app: &App, filter: Filter<'_>) -> Page {
         self.hub(app).list(filter)
