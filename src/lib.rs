@@ -79,6 +79,8 @@
 //!   files (otherwise: unsafe code), `hashlink` for what expires in order (otherwise: a linked list in a map),
 //!   `percent-encoding` and `form_urlencoded` for signed queries (otherwise: two decoders), `hyper` under `axum` for
 //!   timeouts on request heads and for taking the socket back after an upgrade.
+//! * `tower-http` answers preflights of pages that may call the API (otherwise: the rules of CORS by hand, of which a
+//!   forgotten `Vary` is the usual mistake).
 //! * `utoipa` writes `/openapi.json` from the types that are answered (otherwise: schemas by hand, which nobody would
 //!   keep true). Routes are registered with their documentation in `api::openapi` rather than by its macros on
 //!   handlers, so that `api` still shows every path in one place.

@@ -88,7 +88,8 @@ struct Http {
 impl Server {
     /// Takes the configured port.
     pub async fn bind(config: Config) -> Result<Self, Fatal> {
-        let config::Server { host, port, path, header_timeout_secs, body_timeout_secs, .. } = config.server;
+        let config::Server { host, port, path, header_timeout_secs, body_timeout_secs, api_origins, .. } =
+            config.server;
         let listener = TcpListener::bind((&*host, port)).await.map_err(|error| {
             let hint = match error.kind() {
                 io::ErrorKind::AddrInUse => "another process listens there: stop it or choose another port",
@@ -104,7 +105,7 @@ impl Server {
         let tasks = TaskTracker::new();
         let upgrades = Upgrades { node: node.clone(), tasks: tasks.clone() };
         let body_timeout = Duration::from_secs(body_timeout_secs.into());
-        let api = Api::new(node.clone(), &path, body_timeout);
+        let api = api::router(Api::new(node.clone(), &path, body_timeout), &api_origins);
         let header_timeout = Duration::from_secs(header_timeout_secs.into());
         let router = router(upgrades, api, &path);
         let http = Http { router, header_timeout, write_timeout: body_timeout, tasks, stop: CancellationToken::new() };
@@ -135,10 +136,9 @@ impl Server {
 }
 
 /// Both routers, at the root and below the prefix.
-fn router(upgrades: Upgrades, api: Api, prefix: &str) -> Router {
-    let routes = ws::router(upgrades.clone())
-        .merge(api::router(api))
-        .method_not_allowed_fallback(async || ApiError::method_not_allowed());
+fn router(upgrades: Upgrades, api: Router, prefix: &str) -> Router {
+    let routes =
+        ws::router(upgrades.clone()).merge(api).method_not_allowed_fallback(async || ApiError::method_not_allowed());
     let stray =
         move |request: Request| async move { upgrades.stray(request, || ApiError::not_found().into_response()) };
     match prefix {

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// The header's name.
-const HEADER: &str = "idempotency-key";
+pub(super) const HEADER: &str = "idempotency-key";
 /// How long an answer is remembered.
 const TTL: Duration = Duration::from_secs(300);
 /// Size of the answers that are remembered for one app, with their keys.

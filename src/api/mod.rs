@@ -6,6 +6,7 @@ mod answer;
 mod body;
 mod channels;
 mod connections;
+mod cors;
 mod docs;
 mod error;
 mod events;
@@ -47,9 +48,10 @@ impl Api {
     }
 }
 
-/// The routes for back ends and health checks, each with what `/openapi.json` says about it.
-pub fn router(api: Api) -> Router {
-    Routes::new()
+/// The routes for back ends and health checks, each with what `/openapi.json` says about it. Pages of `origins` may
+/// call them too.
+pub fn router(api: Api, origins: &[String]) -> Router {
+    let routes = Routes::new()
         .post("/apps/{app_id}/events", events::trigger, docs::publish())
         .post("/apps/{app_id}/batch_events", events::batch, docs::publish_batch())
         .get("/apps/{app_id}/channels", channels::list, docs::channels())
@@ -65,6 +67,8 @@ pub fn router(api: Api) -> Router {
         .get("/apps/{app_id}/stats", connections::stats, docs::stats())
         .get("/up", up, docs::up())
         .finish("/openapi.json", docs::openapi(), api)
+        .method_not_allowed_fallback(async || ApiError::method_not_allowed());
+    cors::allow(routes, origins)
 }
 
 /// Reverb's health check (spec 5.10).

@@ -87,6 +87,31 @@ pub(super) fn origin(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// An origin exactly as browsers send it: one that is written in another way would never be found.
+pub(super) fn page(text: &str) -> Result<(), &'static str> {
+    if text == "*" {
+        return Ok(());
+    }
+    let parts = text.split_once("://").map(|(scheme, rest)| {
+        let at = rest.rfind(':').filter(|at| !rest[*at..].ends_with(']')).unwrap_or(rest.len());
+        (scheme, &rest[..at], rest[at..].strip_prefix(':'))
+    });
+    let Some((scheme, name, port)) = parts else { return Err(PAGE) };
+    let lower = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && !b.is_ascii_uppercase());
+    let standard = matches!((scheme, port), ("http", Some("80")) | ("https", Some("443")));
+    let number = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|number| number.to_string() == port));
+    let named = scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) && !scheme.is_empty();
+    // An IPv6 address stands in brackets, and nothing else does.
+    let bracketed = name.starts_with('[') == name.contains(':');
+    if named && lower(scheme) && lower(name) && bracketed && host(name).is_ok() && number && !standard {
+        return Ok(());
+    }
+    Err(PAGE)
+}
+
+const PAGE: &str = "must be an origin as browsers send it, such as https://admin.example or http://localhost:3000, \
+                    in lower case and without a path, or *";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +140,35 @@ mod tests {
         check(key, &["aA0_-", &"k".repeat(64)], &["", "a:b", "a/b", " a"]);
         check(secret, &["a:b/c?#$\"'"], &["", "a b", "a\tb", "a\u{0}b"]);
         check(origin, &["*", "*.a.test", "https://a.test", " a.test "], &["", " ", "a.test b.test"]);
+    }
+
+    #[test]
+    fn pages_are_named_as_browsers_name_them() {
+        let good =
+            ["*", "https://a.test", "http://localhost:3000", "http://[::1]", "http://[::1]:8080", "tauri://localhost"];
+        let bad = [
+            "",
+            "null",
+            "a.test",
+            "://a.test",
+            "https://",
+            "https://a.test/",
+            "https://a.test/x",
+            "https://A.test",
+            "HTTPS://a.test",
+            "https://a.test:443",
+            "http://a.test:80",
+            "http://a.test:080",
+            "http://a.test:",
+            "http://a:b",
+            "https://*.a.test",
+            "https://me@a.test",
+            "https://münchen.de",
+            "http://::1",
+            "http://[a.test]",
+            "https://a.test b",
+        ];
+        check(page, &good, &bad);
     }
 
     #[test]

@@ -24,11 +24,13 @@ pub(super) enum Kind {
     Credential(Rule),
     /// At least one text.
     List(Rule),
+    /// Texts, or none.
+    Texts(Rule),
     Table(Keys),
     Tables(Keys),
 }
 
-use Kind::{Choice, Credential, List, Number, Switch, Tables, Text};
+use Kind::{Choice, Credential, List, Number, Switch, Tables, Text, Texts};
 
 /// 16 MiB, the ceiling of `max_message_bytes`: one message is held in memory whole.
 pub(super) const MOST_MESSAGE_BYTES: i64 = 16 * 1024 * 1024;
@@ -52,6 +54,7 @@ const SERVER: Keys = &[
     ("debug", Switch),
     ("header_timeout_secs", Number(1, 3600)),
     ("body_timeout_secs", Number(1, 3600)),
+    ("api_origins", Texts(rules::page)),
 ];
 
 const APP: Keys = &[
@@ -153,6 +156,7 @@ impl Kind {
             (Text(good) | Credential(good), ValueKind::String(text)) => rule(good, text),
             (Credential(good), ValueKind::I64(number)) => rule(good, &number.to_string()),
             (List(good), ValueKind::Array(list)) if !list.is_empty() => check_each(path, list, Text(good)),
+            (Texts(good), ValueKind::Array(list)) => check_each(path, list, Text(good)),
             (Tables(keys), ValueKind::Array(list)) => check_each(path, list, Self::Table(keys)),
             _ => wrong(&self.expected(path)),
         }
@@ -165,6 +169,7 @@ impl Kind {
             Choice(words) => format!("must be one of {}", words.join(", ")),
             Text(_) | Credential(_) => "must be text in quotes".to_owned(),
             List(_) => "must list at least one origin, or * for any".to_owned(),
+            Texts(_) => "must be a list in brackets, empty or not".to_owned(),
             Self::Table(_) => format!("must be a table: [{path}]"),
             Tables(_) => format!("must be written as [[{path}]]"),
         }

@@ -23,6 +23,9 @@ pub struct Server {
     pub header_timeout_secs: u32,
     /// Time for a request's body to arrive, and for an answer to be taken.
     pub body_timeout_secs: u32,
+    /// Origins of pages whose scripts may call the HTTP API (CORS), such as `https://admin.example`, or `*` for any;
+    /// whoever signs requests there holds an app's secret.
+    pub api_origins: Vec<String>,
 }
 
 impl Default for Server {
@@ -35,6 +38,7 @@ impl Default for Server {
             debug: false,
             header_timeout_secs: 30,
             body_timeout_secs: 10,
+            api_origins: Vec::new(),
         }
     }
 }

@@ -46,6 +46,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("axum", &["transport", "api", "server"]),
     ("hyper", &["transport", "api", "server"]),
     ("http_body_util", &["api"]),
+    ("tower_http", &["api/cors.rs"]),
     ("dashmap", &["hub/mod.rs"]),
     ("parking_lot", &["hub", "api/idempotency.rs"]),
     ("utoipa", &["api"]),

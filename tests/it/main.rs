@@ -3,6 +3,7 @@
 mod api_auth;
 mod api_channels;
 mod api_connections;
+mod api_cors;
 mod api_events;
 mod api_idempotency;
 mod api_openapi;

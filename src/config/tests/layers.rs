@@ -75,6 +75,7 @@ fn the_config_file_may_hold_everything() {
         debug = true
         header_timeout_secs = 5
         body_timeout_secs = 6
+        api_origins = ["https://a.test"]
 
         [limits]
         max_presence_members = 500
@@ -104,6 +105,7 @@ fn the_config_file_may_hold_everything() {
         debug: true,
         header_timeout_secs: 5,
         body_timeout_secs: 6,
+        api_origins: vec!["https://a.test".to_owned()],
     };
     assert_eq!(config.server, server);
     let [one, two] = config.apps.as_slice() else { panic!("two apps") };

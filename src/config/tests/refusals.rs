@@ -205,6 +205,16 @@ fn toml_settings() {
     toml("[server]\nport = 80.5", &format!("server.port is 80.5 {file}: must be a whole number from 0 to 65535"));
     toml("[server]\nhost = 1", &format!("server.host is 1 {file}: must be text in quotes"));
     toml("[server]\ndebug = 1", &format!("server.debug is 1 {file}: must be true or false"));
+    toml(
+        "[server]\napi_origins = [\"*\", \"admin.example\"]",
+        &format!(
+            "server.api_origins[1] is \"admin.example\" {file}: must be an origin as browsers send it, such as https://admin.example or http://localhost:3000, in lower case and without a path, or *"
+        ),
+    );
+    toml(
+        "[server]\napi_origins = \"*\"",
+        &format!("server.api_origins is \"*\" {file}: must be a list in brackets, empty or not"),
+    );
     toml("server = 1", &format!("server is 1 {file}: must be a table: [server]"));
     toml("[apps]\nid = 1", &format!("apps is a table {file}: must be written as [[apps]]"));
     toml(

@@ -7,7 +7,7 @@ mod http;
 #[path = "../../support/wire.rs"]
 mod wire;
 
-pub(crate) use http::{Credentials, Http, now, sign, signed};
+pub(crate) use http::{Answer, Credentials, Http, now, sign, signed};
 pub(crate) use wire::{Client, data};
 
 use fanfare::app::{App, Limits};
