@@ -1,7 +1,7 @@
 //! What an app's channels are like: `GET /apps/{id}/channels` and what is below it (spec 5.5 to 5.7, 5.9).
 
 use super::answer::{Answer, Empty};
-use super::info::{Attributes, Info};
+use super::info::{ALL, Attributes, COUNTS, Info};
 use super::signed::SignedRequest;
 use super::{Api, ApiError, channel_name};
 use crate::protocol::ChannelKind;
@@ -75,7 +75,7 @@ pub(super) struct ChannelStats {
 pub(super) async fn list(State(api): State<Api>, request: SignedRequest) -> Result<Answer, ApiError> {
     let SignedRequest { app, query, .. } = &request;
     let prefix = query.get("filter_by_prefix").unwrap_or_default();
-    let info = Info::parse(query.list("info"), &["user_count", "subscription_count"], app)?;
+    let info = Info::parse(query.list("info"), &COUNTS, app)?;
     if info.user_count && !prefix.starts_with("presence-") {
         // The spelling is that of the text which clients know (D2).
         return Err(ApiError::bad_request(
@@ -92,7 +92,7 @@ pub(super) async fn list(State(api): State<Api>, request: SignedRequest) -> Resu
 pub(super) async fn show(State(api): State<Api>, request: SignedRequest) -> Result<Answer, ApiError> {
     let SignedRequest { app, query, .. } = &request;
     let name = channel_name(app, request.channel())?;
-    let info = Info::parse(query.list("info"), &["user_count", "subscription_count", "cache"], app)?;
+    let info = Info::parse(query.list("info"), &ALL, app)?;
     if info.user_count && name.kind() != ChannelKind::Presence {
         let text = "Cannot retrieve the user count unless the channel is a presence channel";
         return Err(ApiError::bad_request(text));

@@ -1,28 +1,33 @@
-//! What `/openapi.json` says about each route, in the order of the routes. Limits are the defaults; apps may have
-//! others.
+//! What `/openapi.json` says about each route, in the order of the routes. A schema allows no more than the server does,
+//! as far as a schema can say it; what depends on another parameter is told in words.
 
 use super::answer::Empty;
 use super::channels::{Channel, ChannelStats, Channels, Members};
 use super::connections::{AppStats, Connections};
 use super::events::{Published, PublishedBatch};
-use super::openapi::{Doc, channel};
+use super::info::{ALL, COUNTS};
+use super::openapi::{Doc, IN_NAMES, channel, names};
 use super::users::User;
 use serde_json::{Value, json};
 use utoipa::openapi::Required;
 
 pub(super) fn publish() -> Doc {
-    let one_or_many = json!({ "anyOf": [event(&["name", "data", "channel"]), event(&["name", "data", "channels"])] });
+    let channels = || json!({ "type": "array", "items": published(), "minItems": 1, "maxItems": 100 });
+    let one = event("channel", json!({ "channel": published(), "channels": or_null(channels()) }));
+    let many = event("channels", json!({ "channels": channels(), "channel": or_null(published()) }));
+    let one_or_many = json!({ "anyOf": [one, many] });
     keyed(Doc::signed("publish", "Publish an event to one or more channels"))
         .about(
-            "Needs `channel` or `channels`; of both, `channels` counts. With an empty body the same members may be \
-             query parameters, `channels[]` once for each channel. `info` is for the answer.",
+            "Needs `channel` or `channels`; of both, `channels` counts. `info` is for the answer. A request without a \
+             body may have the same members as query parameters, `channels[]` once for each channel.",
         )
-        .body("application/json", Required::False, "the event", one_or_many)
+        .body("application/json", Required::True, "the event", one_or_many)
         .answers::<Published>(200, "published, or on its way; `{}` unless `info` asked for something")
 }
 
 pub(super) fn publish_batch() -> Doc {
-    let batch = json!({ "type": "array", "maxItems": 10, "items": event(&["name", "data", "channel"]) });
+    let batch =
+        json!({ "type": "array", "maxItems": 10, "items": event("channel", json!({ "channel": published() })) });
     let body = json!({ "type": "object", "required": ["batch"], "properties": { "batch": batch } });
     keyed(Doc::signed("publishBatch", "Publish several events, each to its `channel`, in their order"))
         .about("All events are checked before the first is published.")
@@ -47,18 +52,23 @@ pub(super) fn publish_raw() -> Doc {
 pub(super) fn channels() -> Doc {
     Doc::signed("listChannels", "List occupied channels")
         .query("filter_by_prefix", "only channels whose names start so", json!({ "type": "string" }))
-        .query("info", &info("user_count (with filter_by_prefix=presence-...), subscription_count"), text())
+        .query("info", &about_info(&COUNTS, "user_count only with filter_by_prefix=presence-..."), info(&COUNTS))
         .answers::<Channels>(200, "the channels by name; users' own channels are left out")
 }
 
 pub(super) fn channel_info() -> Doc {
     Doc::signed("showChannel", "Tell about one channel, occupied or not")
-        .query("info", &info("user_count (presence channels), subscription_count, cache (cache channels)"), text())
+        .query(
+            "info",
+            &about_info(&ALL, "user_count only of presence channels, cache only of cache channels"),
+            info(&ALL),
+        )
         .answers::<Channel>(200, "the channel")
 }
 
 pub(super) fn channel_users() -> Doc {
     Doc::signed("listMembers", "List the members of a presence channel")
+        .channel("a presence channel's name, percent-encoded or not", names(&format!("presence-{IN_NAMES}*")))
         .query("with_user_info", "1 adds each member's user_info", text())
         .answers::<Members<'_>>(200, "the members; none if the channel is not occupied")
 }
@@ -88,10 +98,13 @@ pub(super) fn terminate_user_by_key() -> Doc {
 
 pub(super) fn connections() -> Doc {
     let limit = json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 });
+    // The ids that are given out: halves from 1 to 10^9.
+    let half = "([1-9][0-9]{0,8}|1000000000)";
+    let cursor = json!({ "type": "string", "pattern": format!("^{half}\\.{half}$") });
     Doc::signed("listConnections", "Count connections; with any parameter, list them a page at a time")
         .query("channel", "only those subscribed to this channel", channel())
         .query("user", "only those signed in as this user", text())
-        .query("cursor", "the cursor of the page before", json!({ "type": "string", "pattern": "^[0-9]+\\.[0-9]+$" }))
+        .query("cursor", "the cursor of the page before", cursor)
         .query("limit", "connections on a page", limit)
         .answers::<Connections>(200, "the count, and the page if one was asked for")
 }
@@ -129,31 +142,33 @@ fn terminates(id: &str, summary: &str) -> Doc {
     )
 }
 
-/// An event as `POST /events` takes it, with the members that are `required`.
-fn event(required: &[&str]) -> Value {
-    let published =
-        json!({ "type": "string", "pattern": "^(#server-to-user-)?[A-Za-z0-9_\\-=@,.;]+$", "maxLength": 164 });
-    let or_null = |mut schema: Value| {
-        schema["type"] = json!([schema["type"], "null"]);
-        schema
-    };
-    let channels = json!({ "type": "array", "items": published, "minItems": 1, "maxItems": 100 });
-    let optional = |name, schema| if required.contains(&name) { schema } else { or_null(schema) };
-    json!({ "type": "object", "required": required, "properties": {
-        "name": event_name(),
-        "data": {
-            "type": ["string", "object", "array", "number", "boolean"],
-            "description": "at most 10240 bytes; anything but a string is sent as its JSON"
-        },
-        "channel": optional("channel", published),
-        "channels": optional("channels", channels),
-        "socket_id": or_null(socket_id()),
-        "info": { "type": ["string", "null"], "description": info("user_count (presence channels), subscription_count") }
-    } })
+/// An event to the channels that `properties` tell of; the one called `required` must be there.
+fn event(required: &str, mut properties: Value) -> Value {
+    properties["name"] = event_name();
+    properties["data"] = json!({
+        "type": ["string", "object", "array", "number", "boolean"],
+        "maxLength": 10_240,
+        "description": "at most 10240 bytes; anything but a string is sent as its JSON"
+    });
+    properties["socket_id"] = or_null(socket_id());
+    properties["info"] = or_null(info(&COUNTS));
+    properties["info"]["description"] =
+        about_info(&COUNTS, "user_count is left out unless the channel is a presence channel").into();
+    json!({ "type": "object", "required": ["name", "data", required], "properties": properties })
+}
+
+/// A channel that may be published to: also a user's own.
+fn published() -> Value {
+    names(&format!("(#server-to-user-)?{IN_NAMES}+"))
+}
+
+fn or_null(mut schema: Value) -> Value {
+    schema["type"] = json!([schema["type"], "null"]);
+    schema
 }
 
 fn event_name() -> Value {
-    json!({ "type": "string", "minLength": 1, "maxLength": 200 })
+    json!({ "type": "string", "minLength": 1, "maxLength": 200, "pattern": "^(?!pusher(_internal)?:)" })
 }
 
 fn socket_id() -> Value {
@@ -168,6 +183,12 @@ fn text() -> Value {
     json!({ "type": "string" })
 }
 
-fn info(attributes: &str) -> String {
-    format!("attributes for the answer, separated by commas: {attributes}")
+/// A list of the attributes that a route knows (I6), `known`.
+fn info(known: &[&str]) -> Value {
+    let one = format!(" *({})? *", known.join("|"));
+    json!({ "type": "string", "pattern": format!("^{one}(,{one})*$") })
+}
+
+fn about_info(known: &[&str], condition: &str) -> String {
+    format!("attributes for the answer, separated by commas: {}; {condition}", known.join(", "))
 }

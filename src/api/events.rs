@@ -3,7 +3,7 @@
 
 use super::answer::Answer;
 use super::idempotency::{Keyed, once};
-use super::info::{Attributes, Info};
+use super::info::{Attributes, COUNTS, Info};
 use super::signed::SignedRequest;
 use super::trigger::{Trigger, publish};
 use super::{Api, ApiError, channel_name};
@@ -18,9 +18,6 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
-
-/// The attributes that publishing may ask for.
-const INFO: [&str; 2] = ["user_count", "subscription_count"];
 
 /// An event's parameters as they were sent; unknown ones are ignored.
 #[derive(Deserialize)]
@@ -145,8 +142,8 @@ impl<'a> Parameters<'a> {
             .ok_or_else(|| ApiError::bad_request("Invalid data: it has an escape that is no Unicode character"))?;
         let socket_id = self.socket_id.map(|id| text(id).ok_or_else(Trigger::malformed_socket_id)).transpose()?;
         let trigger = Trigger::check(&app.limits, name, data, socket_id.as_deref(), names(app, channels)?)?;
-        let info = self.info.map(|info| text(info).ok_or_else(|| Info::malformed(&INFO))).transpose()?;
-        Ok((trigger, Info::parse(info.as_deref(), &INFO, app)?))
+        let info = self.info.map(|info| text(info).ok_or_else(|| Info::malformed(&COUNTS))).transpose()?;
+        Ok((trigger, Info::parse(info.as_deref(), &COUNTS, app)?))
     }
 }
 

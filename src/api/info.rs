@@ -7,6 +7,11 @@ use crate::protocol::{ChannelKind, ChannelName};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// The attributes that a route about several channels has.
+pub(super) const COUNTS: [&str; 2] = ["user_count", "subscription_count"];
+/// Those that a channel has by itself.
+pub(super) const ALL: [&str; 3] = ["user_count", "subscription_count", "cache"];
+
 /// Attributes that were asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Info {

@@ -30,6 +30,16 @@ const SIGNATURE: [(&str, &str); 5] = [
     ("body_md5", "MD5 of the body in lower-case hexadecimal; may be left out where the body is empty"),
 ];
 
+/// What holds for every route.
+const ABOUT: &str = "\
+Publishes events and tells about channels, users and connections. Speaks the HTTP API of Pusher Channels.
+
+Limits and attributes in this document are the defaults; each app may have others.
+
+A refusal has a line of plain text that says why. Only the HTTP layer, which reads a request before it is known what \
+it asks for, answers without a body and closes the connection: with 400 where the request line or a header is \
+malformed, and with 431 where the head is too large (up to 32 KiB always pass) or has more than 100 headers.";
+
 /// Routes, each with its documentation.
 pub(super) struct Routes {
     router: Router<Api>,
@@ -41,6 +51,8 @@ pub(super) struct Routes {
 pub(super) struct Doc {
     operation: OperationBuilder,
     signed: bool,
+    /// What `{channel}` of the path is.
+    channel: (&'static str, Value),
     schemas: Vec<(String, RefOr<Schema>)>,
 }
 
@@ -74,9 +86,8 @@ impl Routes {
     pub(super) fn finish(mut self, path: &str, doc: Doc, api: Api) -> Router {
         let (operation, _) = doc.finish(&HttpMethod::Get, path);
         self.paths.add_path_operation(path, vec![HttpMethod::Get], operation);
-        let info = InfoBuilder::new().title("Fanfare HTTP API").version(env!("CARGO_PKG_VERSION")).description(Some(
-            "Publishes events and tells about channels, users and connections. Speaks the HTTP API of Pusher Channels.",
-        ));
+        let info = InfoBuilder::new().title("Fanfare HTTP API").version(env!("CARGO_PKG_VERSION"));
+        let info = info.description(Some(ABOUT));
         let below = Some(&*api.prefix).filter(|prefix| !prefix.is_empty());
         let servers = below.into_iter().chain(["/"]).map(Server::new);
         let document = OpenApiBuilder::new()
@@ -94,7 +105,10 @@ impl Doc {
     /// A route that anyone may ask.
     pub(super) fn open(id: &str, summary: &str) -> Self {
         let operation = OperationBuilder::new().operation_id(Some(id)).summary(Some(summary));
-        Self { operation, signed: false, schemas: Vec::new() }.refuses(405, "another method than the path has")
+        let channel = ("a channel's name, percent-encoded or not", channel());
+        Self { operation, signed: false, channel, schemas: Vec::new() }
+            .refuses(405, "another method than the path has")
+            .drops(431, "the head is too large, or has more than 100 headers; from the HTTP layer, without a body")
     }
 
     /// A route whose requests are signed, with the refusals that they all have in common.
@@ -106,6 +120,11 @@ impl Doc {
             .refuses(404, "no such app, or no such path")
             .refuses(408, "the body took too long to arrive")
             .refuses(413, "the body, or an event's data, is too large")
+    }
+
+    /// Says that `{channel}` of the path is not just any channel.
+    pub(super) fn channel(self, description: &'static str, schema: Value) -> Self {
+        Self { channel: (description, schema), ..self }
     }
 
     pub(super) fn about(mut self, description: &str) -> Self {
@@ -154,6 +173,12 @@ impl Doc {
         self.responds(status, why, "text/plain", read(json!({ "type": "string" })))
     }
 
+    /// A refusal that says nothing but its status.
+    fn drops(mut self, status: u16, why: &str) -> Self {
+        self.operation = self.operation.response(status.to_string(), ResponseBuilder::new().description(why));
+        self
+    }
+
     fn responds(mut self, status: u16, description: &str, content_type: &str, schema: RefOr<Schema>) -> Self {
         let content = Content::new(Some(schema));
         let response = ResponseBuilder::new().description(description).content(content_type, content);
@@ -176,7 +201,11 @@ impl Doc {
     /// Adds what method and path say by themselves.
     fn finish(mut self, method: &HttpMethod, path: &str) -> (Operation, Vec<(String, RefOr<Schema>)>) {
         for name in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
-            let (about, schema) = path_parameter(name);
+            let (about, schema) = match name {
+                "channel" => self.channel.clone(),
+                "app_id" => ("the app's id", json!({ "type": "string", "minLength": 1 })),
+                _ => ("the id of a signed-in user, percent-encoded", json!({ "type": "string", "minLength": 1 })),
+            };
             let parameter = parameter(name, ParameterIn::Path, Required::True, about, schema);
             self.operation = self.operation.parameter(parameter);
         }
@@ -200,19 +229,22 @@ fn parameter(name: &str, place: ParameterIn, required: Required, description: &s
         .build()
 }
 
-fn path_parameter(name: &str) -> (&'static str, Value) {
-    match name {
-        "app_id" => ("the app's id", json!({ "type": "string", "minLength": 1 })),
-        "channel" => ("a channel's name, percent-encoded or not", channel()),
-        _ => ("the id of a signed-in user, percent-encoded", json!({ "type": "string", "minLength": 1 })),
-    }
-}
+/// One character of channels' names (N1).
+pub(super) const IN_NAMES: &str = "[A-Za-z0-9_\\-=@,.;]";
 
 /// A channel's name (N1, N2).
 pub(super) fn channel() -> Value {
-    json!({ "type": "string", "pattern": "^[A-Za-z0-9_\\-=@,.;]+$", "maxLength": 164 })
+    names(&format!("{IN_NAMES}+"))
+}
+
+/// Names of channels that look like `pattern`.
+pub(super) fn names(pattern: &str) -> Value {
+    json!({ "type": "string", "pattern": format!("^{pattern}$"), "maxLength": 164 })
 }
 
 fn read(schema: Value) -> RefOr<Schema> {
-    from_value(schema).expect("a schema of this crate is well-formed")
+    let written = schema.clone();
+    let read = from_value(schema).expect("a schema of this crate is well-formed");
+    debug_assert_eq!(json!(read), written, "what utoipa does not know it leaves out");
+    read
 }
