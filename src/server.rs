@@ -22,7 +22,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, tim
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// The largest request head; more than any SDK sends.
+/// A request head of up to this size passes; more than any SDK sends. hyper gives up, with 431, once so much is
+/// buffered and the head has not ended: one that arrives all at once may be almost twice as large.
 const HEAD_BYTES: usize = 32 * 1024;
 /// From the stop signal to the exit.
 const STOP_WITHIN: Duration = Duration::from_secs(9);

@@ -94,9 +94,27 @@ async fn answers_that_nobody_reads_are_given_up() {
 #[tokio::test]
 async fn heads_have_a_size_too() {
     let server = TestServer::start();
-    let mut http = server.http().await;
-    http.raw(format!("GET /up HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(200_000)).as_bytes()).await;
-    assert_eq!(http.answer().await.status, 431);
+    let long = |len: usize| format!("x: {}\r\n", "x".repeat(len));
+    let many = |count: usize| (0..count).map(|n| format!("x{n}: x\r\n")).collect::<String>();
+    for (headers, status) in [(long(32_000), 200), (long(200_000), 431), (many(100), 200), (many(101), 431)] {
+        let mut http = server.http().await;
+        http.raw(format!("GET /up HTTP/1.1\r\n{headers}\r\n").as_bytes()).await;
+        let answer = http.answer().await;
+        assert_eq!((answer.status, answer.body.is_empty()), (status, status == 431));
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_head_is_answered_without_a_body() {
+    let server = TestServer::start();
+    for head in
+        ["GET\r\n\r\n", "GET /a b HTTP/1.1\r\n\r\n", "GET /up HTTP/9.9\r\n\r\n", "GET /up HTTP/1.1\r\nx\r\n\r\n"]
+    {
+        let mut http = server.http().await;
+        http.raw(head.as_bytes()).await;
+        let answer = http.answer().await;
+        assert_eq!((answer.status, &*answer.body), (400, ""), "{head:?}");
+    }
 }
 
 #[tokio::test]
