@@ -7,7 +7,8 @@ from pathlib import Path
 from lib.fixture import ServerTest
 
 HERE = Path(__file__).resolve().parent
-# 5xx, statuses, content types and bodies that the document does not have, and methods that it does not name.
+# 5xx, statuses, content types and bodies that the document does not have, methods that it does not name, and refusals of
+# what it allows.
 CHECKS = [
     'not_a_server_error',
     'status_code_conformance',
@@ -15,6 +16,7 @@ CHECKS = [
     'response_schema_conformance',
     'unsupported_method',
     'allow_header_conformance',
+    'positive_data_acceptance',
 ]
 
 
@@ -33,7 +35,8 @@ class SchemaTest(ServerTest):
             'SCHEMA_SECRET': self.server.secret,
             **environment,
         }
-        command = [Path(sys.executable).with_name('schemathesis'), 'run']
+        command = [Path(sys.executable).with_name('schemathesis')]
+        command += ['--config-file', str(HERE / 'schema/schemathesis.toml'), 'run']
         command += [f'http://127.0.0.1:{self.server.port}/openapi.json', '--no-color']
         command += ['--checks', ','.join(CHECKS), '--max-examples', str(examples), '--seed', '1']
         command += ['--phases', 'examples,coverage,fuzzing', '--warnings', 'off']
