@@ -109,12 +109,12 @@ pub(super) async fn stats(State(api): State<Api>, request: SignedRequest) -> Res
     }))
 }
 
-fn read_cursor(sent: &str) -> Result<SocketId, ApiError> {
+pub(super) fn read_cursor(sent: &str) -> Result<SocketId, ApiError> {
     let id = SocketId::parse(sent).ok().flatten();
     id.ok_or_else(|| ApiError::bad_request("Invalid cursor: send the one of the page before"))
 }
 
-fn read_limit(sent: &str) -> Result<usize, ApiError> {
+pub(super) fn read_limit(sent: &str) -> Result<usize, ApiError> {
     let digits = Some(sent).filter(|sent| sent.bytes().all(|b| b.is_ascii_digit()));
     let limit = digits.and_then(|sent| sent.parse().ok()).filter(|limit| (1..=MAX_PAGE).contains(limit));
     limit.ok_or_else(|| ApiError::bad_request(format!("Invalid limit: it must be a whole number from 1 to {MAX_PAGE}")))

@@ -98,13 +98,10 @@ pub(super) fn terminate_user_by_key() -> Doc {
 
 pub(super) fn connections() -> Doc {
     let limit = json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 });
-    // The ids that are given out: halves from 1 to 10^9.
-    let half = "([1-9][0-9]{0,8}|1000000000)";
-    let cursor = json!({ "type": "string", "pattern": format!("^{half}\\.{half}$") });
     Doc::signed("listConnections", "Count connections; with any parameter, list them a page at a time")
         .query("channel", "only those subscribed to this channel", channel())
         .query("user", "only those signed in as this user", text())
-        .query("cursor", "the cursor of the page before", cursor)
+        .query("cursor", "the cursor of the page before", cursor())
         .query("limit", "connections on a page", limit)
         .answers::<Connections>(200, "the count, and the page if one was asked for")
 }
@@ -175,6 +172,12 @@ fn socket_id() -> Value {
     json!({ "type": "string", "pattern": "^[0-9]+\\.[0-9]+$" })
 }
 
+/// An id that is given out: its halves are 1 to 10^9 (C9).
+pub(super) fn cursor() -> Value {
+    let half = "([1-9][0-9]{0,8}|1000000000)";
+    json!({ "type": "string", "pattern": format!("^{half}\\.{half}$") })
+}
+
 fn anything() -> Value {
     json!({ "type": ["string", "object", "array", "number", "boolean", "null"] })
 }
@@ -184,7 +187,7 @@ fn text() -> Value {
 }
 
 /// A list of the attributes that a route knows (I6), `known`.
-fn info(known: &[&str]) -> Value {
+pub(super) fn info(known: &[&str]) -> Value {
     let one = format!(" *({})? *", known.join("|"));
     json!({ "type": "string", "pattern": format!("^{one}(,{one})*$") })
 }

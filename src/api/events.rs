@@ -58,20 +58,11 @@ pub(super) struct PublishedBatch {
 pub(super) async fn trigger(State(api): State<Api>, keyed: Keyed, request: SignedRequest) -> Result<Answer, ApiError> {
     once(api, keyed, request, |api, request| async move {
         let SignedRequest { app, query, .. } = &request;
-        let from_query;
-        let parameters: Parameters<'_> = match request.text()? {
-            "" => {
-                from_query = parameters_of(query);
-                parse(&from_query)?
-            }
-            body => parse(body)?,
+        let json = match request.text()? {
+            "" => Cow::Owned(parameters_of(query)),
+            body => Cow::Borrowed(body),
         };
-        let channels = match (parameters.channels, parameters.channel) {
-            (Some(many), _) => channel_list(many)?,
-            (None, Some(one)) => vec![text(one).ok_or_else(|| expected_string("channel"))?],
-            (None, None) => return Err(ApiError::missing("channel")),
-        };
-        let (trigger, info) = parameters.check(app, channels)?;
+        let (trigger, info) = one(app, &json)?;
         let trigger = [trigger];
         publish(&api, app, &trigger).await;
         let attributes = |name: &ChannelName| (name.as_str().to_owned(), info.of(name, api.node.counts(app, name)));
@@ -83,28 +74,9 @@ pub(super) async fn trigger(State(api): State<Api>, keyed: Keyed, request: Signe
 
 /// Publishes several events, each to one channel, in their order (B4).
 pub(super) async fn batch(State(api): State<Api>, keyed: Keyed, request: SignedRequest) -> Result<Answer, ApiError> {
-    #[derive(Deserialize)]
-    struct Batch<'a> {
-        #[serde(borrow)]
-        batch: Option<&'a RawValue>,
-    }
     once(api, keyed, request, |api, request| async move {
         let app = &request.app;
-        let Batch { batch } = parse(request.text()?)?;
-        let batch = batch.ok_or_else(|| ApiError::missing("batch"))?;
-        let batch: Vec<&RawValue> = serde_json::from_str(batch.get())
-            .map_err(|_| ApiError::bad_request("Expected batch parameter to be an array"))?;
-        let max = app.limits.max_batch_events;
-        if batch.len() > max {
-            return Err(ApiError::bad_request(format!("Batch too large ({} > {max})", batch.len())));
-        }
-        let checked = batch.iter().map(|event| {
-            let parameters: Parameters<'_> = parse(event.get())?;
-            let channel = parameters.channel.ok_or_else(|| ApiError::missing("channel"))?;
-            let channel = text(channel).ok_or_else(|| expected_string("channel"))?;
-            parameters.check(app, vec![channel])
-        });
-        let (triggers, infos): (Vec<_>, Vec<_>) = checked.collect::<Result<Vec<_>, ApiError>>()?.into_iter().unzip();
+        let (triggers, infos): (Vec<_>, Vec<_>) = several(app, request.text()?)?.into_iter().unzip();
         publish(&api, app, &triggers).await;
         let each = triggers.iter().zip(&infos);
         let attributes = each.map(|(trigger, info)| {
@@ -133,6 +105,41 @@ pub(super) async fn trigger_raw(
         Ok(Answer::accepted())
     })
     .await
+}
+
+/// Reads the event of `POST /events`.
+pub(super) fn one<'a>(app: &App, json: &'a str) -> Result<(Trigger<'a>, Info), ApiError> {
+    let parameters: Parameters<'_> = parse(json)?;
+    let channels = match (parameters.channels, parameters.channel) {
+        (Some(many), _) => channel_list(many)?,
+        (None, Some(one)) => vec![text(one).ok_or_else(|| expected_string("channel"))?],
+        (None, None) => return Err(ApiError::missing("channel")),
+    };
+    parameters.check(app, channels)
+}
+
+/// Reads the events of `POST /batch_events`.
+pub(super) fn several<'a>(app: &App, json: &'a str) -> Result<Vec<(Trigger<'a>, Info)>, ApiError> {
+    #[derive(Deserialize)]
+    struct Batch<'a> {
+        #[serde(borrow)]
+        batch: Option<&'a RawValue>,
+    }
+    let Batch { batch } = parse(json)?;
+    let batch = batch.ok_or_else(|| ApiError::missing("batch"))?;
+    let batch: Vec<&'a RawValue> = serde_json::from_str(batch.get())
+        .map_err(|_| ApiError::bad_request("Expected batch parameter to be an array"))?;
+    let max = app.limits.max_batch_events;
+    if batch.len() > max {
+        return Err(ApiError::bad_request(format!("Batch too large ({} > {max})", batch.len())));
+    }
+    let checked = batch.iter().map(|event| {
+        let parameters: Parameters<'_> = parse(event.get())?;
+        let channel = parameters.channel.ok_or_else(|| ApiError::missing("channel"))?;
+        let channel = text(channel).ok_or_else(|| expected_string("channel"))?;
+        parameters.check(app, vec![channel])
+    });
+    checked.collect()
 }
 
 impl<'a> Parameters<'a> {

@@ -9,6 +9,7 @@ use super::{Api, ApiError};
 use crate::app::App;
 use crate::expiring::Expiring;
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use futures_util::FutureExt;
 use futures_util::future::Shared;
@@ -103,15 +104,7 @@ impl FromRequestParts<Api> for Keyed {
 
     /// A malformed key is told by [`once`], after the signature has been judged.
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Infallible> {
-        let mut values = parts.headers.get_all(HEADER).iter();
-        let Some(value) = values.next() else { return Ok(Self(None)) };
-        let printable = |key: &&str| key.bytes().all(|b| (b' '..=b'~').contains(&b));
-        let key = match value.to_str().ok().filter(printable) {
-            Some(key) if (1..=MAX_KEY).contains(&key.len()) && values.next().is_none() => Ok(key.to_owned()),
-            _ => Err(ApiError::bad_request(format!(
-                "Invalid Idempotency-Key: it must be one header of 1 to {MAX_KEY} printable ASCII characters"
-            ))),
-        };
+        let Some(key) = read_key(&parts.headers) else { return Ok(Self(None)) };
         let mut digest = Sha256::new().chain_update(parts.uri.path());
         // What a retry signs anew says nothing about which request it is.
         let renewed = |pair: &&str| {
@@ -124,6 +117,19 @@ impl FromRequestParts<Api> for Keyed {
         }
         Ok(Self(Some(Sent { key, digest: digest.chain_update("\n") })))
     }
+}
+
+/// The key among `headers`, if there is one.
+pub(super) fn read_key(headers: &HeaderMap) -> Option<Result<String, ApiError>> {
+    let mut values = headers.get_all(HEADER).iter();
+    let value = values.next()?;
+    let printable = |key: &&str| key.bytes().all(|b| (b' '..=b'~').contains(&b));
+    Some(match value.to_str().ok().filter(printable) {
+        Some(key) if (1..=MAX_KEY).contains(&key.len()) && values.next().is_none() => Ok(key.to_owned()),
+        _ => Err(ApiError::bad_request(format!(
+            "Invalid Idempotency-Key: it must be one header of 1 to {MAX_KEY} printable ASCII characters"
+        ))),
+    })
 }
 
 impl Memory {

@@ -86,3 +86,6 @@ fn channel_name(app: &App, name: &str) -> Result<ChannelName, ApiError> {
     }
     Ok(channel)
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,8 +17,8 @@ const STALLS: usize = 50;
 
 /// An event that may be published.
 pub(super) struct Trigger<'a> {
-    name: Cow<'a, str>,
-    data: Cow<'a, RawValue>,
+    pub(super) name: Cow<'a, str>,
+    pub(super) data: Cow<'a, RawValue>,
     except: Option<SocketId>,
     pub(super) channels: Vec<ChannelName>,
 }
