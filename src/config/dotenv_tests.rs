@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 
 fn environment() -> BTreeMap<String, String> {
     BTreeMap::from([("HOME".to_owned(), "/home/me".to_owned()), ("SHARED".to_owned(), "process".to_owned())])
@@ -147,4 +148,61 @@ fn one_broken_line_refuses_the_file() {
     check_broken(r#"A="C:\dir""#, 1, escape);
     let open = "a double quote is opened and never closed, so the rest of the file is lost: close it";
     check_broken("B=1\nA=\"a\nC=1", 2, open);
+}
+
+/// Text made of what the reader looks for.
+fn dotenv() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        4 => Just("A=".to_owned()),
+        4 => Just("\n".to_owned()),
+        2 => Just("\"".to_owned()),
+        2 => Just("\r\n".to_owned()),
+        1 => "['\\\\=#$ \t\r{}]",
+        1 => prop_oneof![Just("export ".to_owned()), Just("${A}".to_owned()), Just("B.b".to_owned())],
+        2 => "[a-z§]{1,3}",
+        1 => ".{0,3}",
+    ];
+    proptest::collection::vec(piece, 0..20).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    /// Every file is read, or refused with one of its lines and without a value.
+    #[test]
+    fn any_text_is_read_or_refused(text in dotenv()) {
+        let lines = text.replace("\r\n", "\n").split(['\n', '\r']).count();
+        match parse(&text, &environment()) {
+            Ok(entries) => for (name, entry) in &entries {
+                prop_assert!(is_name(name) && (1..=lines).contains(&entry.line), "{:?}", entry);
+            },
+            Err(broken) => {
+                prop_assert!((1..=lines).contains(&broken.line), "{:?}", broken);
+                prop_assert!(!broken.problem.contains('§') && !broken.problem.contains('\n'), "{:?}", broken);
+            }
+        }
+    }
+
+    /// Whatever a secret is, there is a way to write it, and it is read as it is.
+    #[test]
+    fn a_quoted_value_is_read_as_it_is(
+        before in "[a-z ]{0,5}",
+        value in "([ -~é\n\r\t]|[$][{]HOME[}]){0,20}",
+        after in "( #[^\n\r]{0,5})?",
+    ) {
+        let mut escaped = String::new();
+        for c in value.chars() {
+            match c {
+                '"' | '\\' | '$' => escaped.extend(['\\', c]),
+                '\n' => escaped.push_str("\\n"),
+                '\r' => escaped.push_str("\\r"),
+                _ => escaped.push(c),
+            }
+        }
+        let text = format!("# {before}\nA=\"{escaped}\"{after}\nB='{before}'\nC=${{A}}");
+        let entries = parse(&text, &environment());
+        let entries = entries.map_err(|broken| TestCaseError::fail(format!("{text:?}: {broken:?}")))?;
+        for (name, expect) in [("A", &value), ("B", &before), ("C", &value)] {
+            prop_assert_eq!(&entries[name].value, expect, "{:?}", text);
+        }
+        prop_assert_eq!(["A", "B", "C"].map(|name| entries[name].line), [2, 3, 4]);
+    }
 }

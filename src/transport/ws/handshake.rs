@@ -155,6 +155,23 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// Headers of a good handshake.
+    fn headers() -> HeaderMap {
+        let header = [
+            (header::UPGRADE, "websocket"),
+            (header::CONNECTION, "upgrade"),
+            (header::SEC_WEBSOCKET_KEY, "x"),
+            (header::SEC_WEBSOCKET_VERSION, "13"),
+        ];
+        HeaderMap::from_iter(header.map(|(name, value)| (name, HeaderValue::from_static(value))))
+    }
+
+    /// A handshake in which nothing but the query could be wrong.
+    fn good(query: &str) -> Handshake {
+        Handshake::read(&Method::GET, &headers(), Some(query)).expect("a good handshake")
+    }
 
     #[test]
     fn versions_are_numbers_or_nothing() {
@@ -182,13 +199,7 @@ mod tests {
 
     #[test]
     fn only_strict_apps_mind_an_absent_version() {
-        let check = |query, strict| {
-            let header =
-                [(header::UPGRADE, "websocket"), (header::CONNECTION, "upgrade"), (header::SEC_WEBSOCKET_KEY, "x")];
-            let mut headers = HeaderMap::from_iter(header.map(|(name, value)| (name, HeaderValue::from_static(value))));
-            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-            Handshake::read(&Method::GET, &headers, Some(query)).expect("a good handshake").check_version(strict)
-        };
+        let check = |query, strict| good(query).check_version(strict);
         for (query, lenient, strict) in [
             ("protocol=7", Ok(()), Ok(())),
             ("protocol=8", Err(CloseCode::UnsupportedVersion), Err(CloseCode::UnsupportedVersion)),
@@ -206,5 +217,80 @@ mod tests {
         headers.append(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("chat, pusher-channels-protocol-7"));
         headers.append(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("pusher-channels-protocol-8"));
         assert_eq!(subprotocol(&headers), Some(HeaderValue::from_static("pusher-channels-protocol-7")));
+    }
+
+    /// What clients say of themselves, and what is nearly that.
+    fn query() -> impl Strategy<Value = String> {
+        let name = prop_oneof![Just("protocol"), Just("version"), Just("client"), Just("%70rotocol"), Just("")];
+        let value = prop_oneof![
+            "[0-9]{0,4}",
+            "[0-9]{1,2}([.][0-9]{0,2}){0,3}(-[a-z.]{0,5})?",
+            "[+%0-9a-fA-F.-]{0,6}",
+            ".{0,6}"
+        ];
+        let pairs = proptest::collection::vec((name, "=?", value), 0..4);
+        let pairs = pairs.prop_map(|pairs| {
+            pairs.iter().map(|(name, is, value)| format!("{name}{is}{value}")).collect::<Vec<_>>().join("&")
+        });
+        prop_oneof![4 => pairs, 1 => ".{0,30}"]
+    }
+
+    proptest! {
+        /// Whatever the query is, the connection speaks a version that this server knows, or is closed with a code that
+        /// says why not.
+        #[test]
+        fn a_query_names_a_version_or_is_refused(query in query(), strict in any::<bool>()) {
+            let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+            let first = |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| &**value);
+            let handshake = good(&query);
+            match (first("protocol"), handshake.check_version(strict)) {
+                (Some(text), Ok(())) => {
+                    prop_assert!(["4", "5", "6", "7"].contains(&text.trim_start_matches('0')), "{}", query);
+                    prop_assert_eq!(handshake.version().to_string(), text.trim_start_matches('0'));
+                }
+                (Some(_), Err(code)) => prop_assert_eq!(code, CloseCode::UnsupportedVersion),
+                (None, Ok(())) => prop_assert!(!strict && handshake.version() == DEFAULT_VERSION),
+                (None, Err(CloseCode::NoVersion)) => prop_assert!(strict),
+                (None, Err(code)) => {
+                    prop_assert_eq!(code, CloseCode::InvalidVersion);
+                    prop_assert!(strict && first("version").is_some());
+                }
+            }
+        }
+
+        /// Whatever the headers are, the handshake is answered, and with a subprotocol only if it was offered.
+        #[test]
+        fn headers_are_read_or_refused(
+            complete in any::<bool>(),
+            headers in proptest::collection::vec((
+                prop_oneof![
+                    Just(header::UPGRADE), Just(header::CONNECTION), Just(header::SEC_WEBSOCKET_VERSION),
+                    Just(header::SEC_WEBSOCKET_KEY), Just(header::SEC_WEBSOCKET_PROTOCOL), Just(header::ORIGIN),
+                    Just(FORWARDED_PROTO),
+                ],
+                prop_oneof![
+                    "(websocket|upgrade|, ?){1,3}", "1[34]", "https?|wss?", ".{0,12}",
+                    "(pusher-channels-protocol-[0-9]|chat|, ?){1,4}",
+                ].prop_map(String::into_bytes),
+            ), 0..12),
+            bytes in proptest::collection::vec(any::<u8>(), 0..12),
+        ) {
+            let mut sent = if complete { self::headers() } else { HeaderMap::new() };
+            for (name, value) in headers.into_iter().chain([(header::SEC_WEBSOCKET_PROTOCOL, bytes)]) {
+                if let Ok(value) = HeaderValue::from_bytes(&value) {
+                    sent.append(name, value);
+                }
+            }
+            match Handshake::read(&Method::GET, &sent, None) {
+                Ok(handshake) => {
+                    let response = handshake.response();
+                    prop_assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
+                    if let Some(chosen) = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL) {
+                        prop_assert!(tokens(&sent, &header::SEC_WEBSOCKET_PROTOCOL).any(|offered| offered == chosen));
+                    }
+                }
+                Err(refused) => prop_assert!(!complete && [400, 426].contains(&refused.status().as_u16())),
+            }
+        }
     }
 }
