@@ -36,7 +36,7 @@ pub struct Limits {
     pub max_presence_members: usize,
     /// Size of a member's `user_info` as JSON (M4).
     pub max_user_info_bytes: usize,
-    /// Length of a member's `user_id` (M4).
+    /// Length of a member's or user's id (M4, U3).
     pub max_user_id_chars: usize,
     /// How long a cache channel keeps its last event for newcomers (K2).
     pub cache_ttl_secs: u32,

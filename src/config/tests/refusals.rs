@@ -222,8 +222,8 @@ fn toml_settings() {
         &format!("server.header_timeout_secs is 0 {file}: must be a whole number from 1 to 3600"),
     );
     toml(
-        "[limits]\nmax_channel_name_chars = 201",
-        &format!("limits.max_channel_name_chars is 201 {file}: must be a whole number from 1 to 200"),
+        "[limits]\nmax_channel_name_chars = 163",
+        &format!("limits.max_channel_name_chars is 163 {file}: must be a whole number from 164 to 200"),
     );
     toml(
         "[limits]\noutbox_bytes = 1000",
