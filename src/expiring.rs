@@ -7,7 +7,7 @@ use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 /// What an entry takes besides the bytes its owner counts: its places in the map and in the list, and its allocations.
-const ENTRY_OVERHEAD: usize = 128;
+const ENTRY_OVERHEAD: usize = 192;
 
 /// A map whose entries all live equally long. The oldest go first, and early where the bound in bytes asks for it.
 #[derive(Debug)]

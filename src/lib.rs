@@ -52,9 +52,10 @@
 //! **Later.** What is due at a time rather than at an event (counts of large channels, the expiry of what is kept) is
 //! done by `node.sweep`, four times a second.
 //!
-//! **Fall behind.** Where an outbox fills, the API holds its publisher back for a moment, within a bound for each
-//! request, so that a burst does not make fast readers look slow. An outbox that would pass its bound in bytes all the same drops
-//! everything and closes its connection with 4100; a socket that takes nothing for the write deadline is given up.
+//! **Fall behind.** Where an outbox fills, whoever fills it is held back for a moment, within a bound for each request or
+//! message, so that a burst does not make fast readers look slow: the API waits before it publishes more, and a
+//! connection is not read further while its answers, or what others hear of its doings, pile up. An outbox that would
+//! pass its bound in bytes all the same drops everything and closes its connection with 4100; a socket that takes nothing for the write deadline is given up.
 //! Single events are never dropped. A connection that is terminated is cut: of what waits only the frame that is
 //! half-way still goes out.
 //!

@@ -2,18 +2,11 @@
 
 use super::{Api, ApiError};
 use crate::app::{App, Limits};
-use crate::node::{Event, Outbox};
+use crate::node::{Event, STALLS, relieve};
 use crate::protocol::json::is_longer_than;
 use crate::protocol::{ChannelName, SocketId};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::time::Duration;
-use tokio::task::yield_now;
-use tokio::time::sleep;
-
-/// A pause of a publisher whose subscribers fall behind, and how many of them one request may take.
-const STALL: Duration = Duration::from_millis(1);
-const STALLS: usize = 50;
 
 /// An event that may be published.
 pub(super) struct Trigger<'a> {
@@ -71,49 +64,5 @@ pub(super) async fn publish(api: &Api, app: &App, triggers: &[Trigger<'_>]) {
                 relieve(&crowded, &mut stalls).await;
             }
         }
-    }
-}
-
-/// Lets a subscriber whose queue is filling write first: a burst of one back end must not make fast readers look slow.
-/// A reader that keeps up needs a few turns of the scheduler; for others the publisher pauses, as often as its request
-/// has `stalls` left, so that one that does not read at all delays nobody for long.
-async fn relieve(crowded: &Outbox, stalls: &mut usize) {
-    for _ in 0..8 {
-        if !crowded.is_crowded() {
-            return;
-        }
-        yield_now().await;
-    }
-    for _ in 0..8 {
-        if *stalls == 0 || !crowded.is_crowded() {
-            return;
-        }
-        *stalls -= 1;
-        sleep(STALL).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::protocol::Frame;
-    use tokio::time::Instant;
-
-    /// A request that finds a stuck reader in each of its hundred channels waits for it 50 times, not 800.
-    #[tokio::test(start_paused = true)]
-    async fn a_stuck_reader_delays_a_request_within_its_bound() {
-        let (outbox, mut stalls, start) = (Outbox::new(1), STALLS, Instant::now());
-        outbox.push(Frame::pong());
-        for _ in 0..100 {
-            relieve(&outbox, &mut stalls).await;
-        }
-        assert_eq!((stalls, start.elapsed().as_millis()), (0, 50));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_reader_that_has_caught_up_delays_nothing() {
-        let (outbox, mut stalls, start) = (Outbox::new(1), STALLS, Instant::now());
-        relieve(&outbox, &mut stalls).await;
-        assert_eq!((stalls, start.elapsed()), (STALLS, Duration::ZERO));
     }
 }

@@ -100,13 +100,13 @@ impl Channel {
                 Frame::roster(&self.name, state.occupancy.iter())
             }
         };
-        delivery.push(new.socket, new.outbox, confirmation);
+        delivery.answer(new.socket, new.outbox, confirmation);
         if let Some(cache) = new.cache {
             let last = cache.last(&self.name, now).unwrap_or_else(|| Frame::cache_miss(&self.name));
-            delivery.push(new.socket, new.outbox, last);
+            delivery.answer(new.socket, new.outbox, last);
         }
         state.local.insert(new.socket, new.outbox.clone());
-        self.tally(&mut state, now, &mut delivery);
+        self.tally(&mut state, &mut delivery, |tally, count| tally.change(count, now));
         Ok(delivery)
     }
 
@@ -122,7 +122,7 @@ impl Channel {
             state.deliver(&Frame::member_removed(&self.name, id), None, &mut delivery);
         }
         state.retired = state.local.is_empty();
-        self.tally(&mut state, now, &mut delivery);
+        self.tally(&mut state, &mut delivery, |tally, count| tally.change(count, now));
         (state.retired, delivery)
     }
 
@@ -154,17 +154,16 @@ impl Channel {
     /// Tells subscribers how many they are, if that is still due.
     pub(super) fn tally_later(&self, now: Instant) -> Delivery {
         let (mut state, mut delivery) = (self.state.write(), Delivery::default());
-        state.tally.asked();
-        self.tally(&mut state, now, &mut delivery);
+        self.tally(&mut state, &mut delivery, |tally, count| tally.ask_again(count, now));
         delivery
     }
 
-    fn tally(&self, state: &mut State, now: Instant, delivery: &mut Delivery) {
+    fn tally(&self, state: &mut State, delivery: &mut Delivery, due: impl FnOnce(&mut Tally, usize) -> Due) {
         if !self.tallies || state.local.is_empty() {
             return;
         }
         let count = state.local.len();
-        match state.tally.changed(count, now) {
+        match due(&mut state.tally, count) {
             Due::Now => state.deliver(&Frame::subscription_count(&self.name, count), None, delivery),
             Due::Later => delivery.tally_due = true,
             Due::Never => {}
@@ -201,6 +200,16 @@ impl State {
 }
 
 impl Delivery {
+    /// Queues a frame for the connection that all of this is done for.
+    fn answer(&mut self, socket: SocketId, outbox: &Outbox, frame: Frame) {
+        match outbox.push(frame) {
+            // Its own task sees to it that it is written before it asks for more.
+            Push::Queued | Push::Crowded => self.queued += 1,
+            Push::Overflowed => self.slow.push(socket),
+            Push::Closing => {}
+        }
+    }
+
     pub(super) fn push(&mut self, socket: SocketId, outbox: &Arc<Outbox>, frame: Frame) {
         match outbox.push(frame) {
             Push::Queued => self.queued += 1,

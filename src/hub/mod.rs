@@ -122,14 +122,14 @@ impl Hub {
     }
 
     /// Subscribes a connection. Its outbox holds the confirmation when this returns. `member` is given on presence
-    /// channels and only there.
+    /// channels and only there. What the others heard of it has gone where the [`Reach`] says.
     pub fn subscribe(
         self: &Arc<Self>,
         name: &ChannelName,
         connection: &Registration,
         member: Option<&Member>,
         now: Instant,
-    ) -> Result<Subscription, Full> {
+    ) -> Result<(Subscription, Reach), Full> {
         let Registration { socket, outbox, .. } = connection;
         let cache = name.is_cache().then_some(&self.cache);
         let new = Newcomer { socket: *socket, outbox, member, cache };
@@ -140,7 +140,7 @@ impl Hub {
                 Ok(delivery) => {
                     self.report(&channel, &delivery);
                     let member = member.map(|member| member.id.clone());
-                    return Ok(Subscription { hub: self.clone(), channel, socket: *socket, member });
+                    return Ok((Subscription { hub: self.clone(), channel, socket: *socket, member }, delivery.into()));
                 }
                 Err(Refused::Full) => return Err(Full),
                 Err(Refused::Retired) => self.forget(&channel),

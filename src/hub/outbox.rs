@@ -47,15 +47,15 @@ impl Outbox {
     }
 
     /// Queues a frame and wakes the connection's task if it waits. Never drops a frame in the middle of the stream:
-    /// a queue that would pass its bound is dropped whole and its connection closed. A single frame is always taken,
-    /// however large, because a client that has read everything before is not slow.
+    /// a queue that would pass its bound is dropped whole and its connection closed. A frame counts for half the bound
+    /// at most, because a client that has read everything before one that is large, a roster perhaps, is not slow.
     pub fn push(&self, frame: Frame) -> Push {
         let mut state = self.state.lock();
         if state.close.is_some() {
             return Push::Closing;
         }
-        let bytes = state.bytes + frame.size() + FRAME_OVERHEAD;
-        let push = if bytes > self.max_bytes && state.bytes > 0 {
+        let bytes = state.bytes + (frame.size() + FRAME_OVERHEAD).min(self.max_bytes / 2);
+        let push = if bytes > self.max_bytes {
             state.frames = Vec::new();
             state.close = Some(CloseCode::OverCapacity);
             Push::Overflowed
@@ -74,6 +74,12 @@ impl Outbox {
         state.close.is_none() && self.crowds(state.bytes)
     }
 
+    /// Whether what waits, or the end, comes before anything else that the client asks for.
+    pub fn is_pressing(&self) -> bool {
+        let state = self.state.lock();
+        state.close.is_some() || self.crowds(state.bytes)
+    }
+
     fn crowds(&self, bytes: usize) -> bool {
         bytes > self.max_bytes / 4
     }
@@ -85,10 +91,10 @@ impl Outbox {
         wake(state);
     }
 
-    /// Ends the connection at once: what waits is dropped. The first reason stays.
+    /// Ends the connection at once: what waits is dropped, and a reason to close that waits is replaced.
     pub fn cut(&self, close: CloseCode) {
         let mut state = self.state.lock();
-        state.close.get_or_insert(close);
+        state.close = Some(close);
         state.cut = true;
         state.frames = Vec::new();
         wake(state);
@@ -201,11 +207,13 @@ mod tests {
     }
 
     #[test]
-    fn one_frame_is_always_taken() {
-        let (outbox, reader) = (Outbox::new(1), Reader(Arc::default()));
+    fn a_frame_counts_for_half_the_bound_at_most() {
+        let (outbox, reader) = (Outbox::new(4), Reader(Arc::default()));
         assert_eq!(outbox.push(Frame::pong()), Push::Crowded);
-        assert_eq!(reader.poll(&outbox), Poll::Ready(Ok(1)));
+        assert_eq!(outbox.push(Frame::pong()), Push::Crowded);
+        assert_eq!(reader.poll(&outbox), Poll::Ready(Ok(2)));
         assert_eq!(reader.poll(&outbox), Poll::Pending);
+        assert_eq!(outbox.push(Frame::pong()), Push::Crowded);
         assert_eq!(outbox.push(Frame::pong()), Push::Crowded);
         assert_eq!(outbox.push(Frame::pong()), Push::Overflowed);
     }
@@ -222,9 +230,10 @@ mod tests {
     }
 
     #[test]
-    fn cutting_drops_what_waits() {
+    fn cutting_drops_what_waits_and_replaces_the_reason() {
         let (outbox, reader) = (Outbox::new(1000), Reader(Arc::default()));
         outbox.push(Frame::pong());
+        outbox.close(CloseCode::OverCapacity);
         outbox.cut(CloseCode::Terminated);
         assert!(outbox.is_cut());
         assert_eq!(outbox.push(Frame::pong()), Push::Closing);

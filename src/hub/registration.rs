@@ -47,11 +47,21 @@ impl Registration {
         }
     }
 
-    /// Makes the connection count towards the app's limit, which it may already do. `false` if the app is at it.
-    pub fn count(&self) -> bool {
-        let done = self.counted.load(Ordering::Relaxed) || self.hub.count_one();
-        self.counted.store(done, Ordering::Relaxed);
-        done
+    /// Does what makes the connection count towards the app's limit, which it may already do. `None` if the app is at
+    /// the limit; where `act` fails, it counts no more than before.
+    pub fn counting<T, E>(&self, act: impl FnOnce() -> Result<T, E>) -> Option<Result<T, E>> {
+        if self.counted.load(Ordering::Relaxed) {
+            return Some(act());
+        }
+        if !self.hub.count_one() {
+            return None;
+        }
+        let done = act();
+        self.counted.store(done.is_ok(), Ordering::Relaxed);
+        if done.is_err() {
+            self.hub.counted.fetch_sub(1, Ordering::Relaxed);
+        }
+        Some(done)
     }
 
     /// Signs the connection in, or renews its sign-in as the same user.

@@ -10,7 +10,9 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// What a channel's subscribers have been told.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    told: Option<(Instant, usize)>,
+    told: Option<Instant>,
+    /// Whether connections came or went since. Even if they are as many as before, newcomers have not been told.
+    changed: bool,
     due: bool,
 }
 
@@ -26,11 +28,22 @@ pub(super) enum Due {
 }
 
 impl Tally {
-    /// Takes note that there are `count` connections at `now`, after a change or when asked again.
-    pub(super) fn changed(&mut self, count: usize, now: Instant) -> Due {
+    /// Takes note that a connection came or went, and that there are `count` at `now`.
+    pub(super) fn change(&mut self, count: usize, now: Instant) -> Due {
+        self.changed = true;
+        self.ask(count, now)
+    }
+
+    /// What is still due for a channel that was noted.
+    pub(super) fn ask_again(&mut self, count: usize, now: Instant) -> Due {
+        self.due = false;
+        self.ask(count, now)
+    }
+
+    fn ask(&mut self, count: usize, now: Instant) -> Due {
         match self.told {
-            Some((_, told)) if told == count => Due::Never,
-            Some((at, _)) if count > SMALL && now < at + PAUSE => {
+            _ if !self.changed => Due::Never,
+            Some(told) if count > SMALL && now < told + PAUSE => {
                 if std::mem::replace(&mut self.due, true) {
                     Due::Never
                 } else {
@@ -38,15 +51,10 @@ impl Tally {
                 }
             }
             _ => {
-                self.told = Some((now, count));
+                (self.told, self.changed) = (Some(now), false);
                 Due::Now
             }
         }
-    }
-
-    /// Forgets that the channel was noted: whoever noted it asks again now.
-    pub(super) fn asked(&mut self) {
-        self.due = false;
     }
 }
 
@@ -58,22 +66,29 @@ mod tests {
     fn small_channels_are_told_of_every_change() {
         let (mut tally, now) = (Tally::default(), Instant::now());
         for count in (1..=100).chain((1..100).rev()) {
-            assert_eq!(tally.changed(count, now), Due::Now, "{count}");
+            assert_eq!(tally.change(count, now), Due::Now, "{count}");
         }
     }
 
     #[test]
     fn large_channels_are_told_once_in_a_while_and_only_of_changes() {
         let (mut tally, start) = (Tally::default(), Instant::now());
-        assert_eq!(tally.changed(100, start), Due::Now);
-        assert_eq!(tally.changed(101, start), Due::Later);
-        assert_eq!(tally.changed(102, start), Due::Never);
-        tally.asked();
-        assert_eq!(tally.changed(102, start + PAUSE - Duration::from_millis(1)), Due::Later);
-        tally.asked();
-        assert_eq!(tally.changed(102, start + PAUSE), Due::Now);
-        tally.asked();
-        assert_eq!(tally.changed(102, start + 3 * PAUSE), Due::Never);
-        assert_eq!(tally.changed(103, start + 3 * PAUSE), Due::Now);
+        assert_eq!(tally.change(100, start), Due::Now);
+        assert_eq!(tally.change(101, start), Due::Later);
+        assert_eq!(tally.change(102, start), Due::Never);
+        assert_eq!(tally.ask_again(102, start + PAUSE - Duration::from_millis(1)), Due::Later);
+        assert_eq!(tally.ask_again(102, start + PAUSE), Due::Now);
+        assert_eq!(tally.ask_again(102, start + 3 * PAUSE), Due::Never);
+        assert_eq!(tally.change(103, start + 3 * PAUSE), Due::Now);
+    }
+
+    /// Q2: one that takes another's place has not been told.
+    #[test]
+    fn a_newcomer_is_told_even_if_someone_left_for_it() {
+        let (mut tally, start) = (Tally::default(), Instant::now());
+        assert_eq!(tally.change(120, start), Due::Now);
+        assert_eq!(tally.change(119, start), Due::Later);
+        assert_eq!(tally.change(120, start), Due::Never);
+        assert_eq!(tally.ask_again(120, start + PAUSE), Due::Now);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Must not know: WebSockets, HTTP, or how messages are parsed.
 
+mod pace;
 mod queries;
 
 use crate::app::{App, Apps};
@@ -14,8 +15,10 @@ use crate::protocol::json::{one_line, text};
 use crate::protocol::presence::Member;
 use crate::protocol::signature::{verify_channel, verify_user};
 use crate::protocol::{ChannelKind, ChannelName, CloseCode, Frame, Refusal, Rejection, SocketId, User, UserId};
+pub use pace::{STALLS, relieve};
 use serde_json::value::RawValue;
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -104,7 +107,7 @@ impl Node {
         connection: &Connection,
         user: Option<&Member>,
         asked: &Subscribe<'_>,
-    ) -> Result<Subscription, Denied<Refusal>> {
+    ) -> Result<(Subscription, Reach), Denied<Refusal>> {
         let hub = connection.hub();
         let (app, limits) = (hub.app(), &hub.app().limits);
         let name = ChannelName::parse(&asked.channel, limits.max_channel_name_chars)
@@ -133,11 +136,13 @@ impl Node {
                 Some(member.map_err(|invalid| Refusal::invalid_member(&invalid))?)
             }
         };
-        if name.kind().is_guarded() && !connection.count() {
-            return Err(Denied::Ended(CloseCode::OverQuota));
+        let join = || hub.subscribe(&name, connection, member.as_ref(), Instant::now());
+        let joined = if name.kind().is_guarded() { connection.counting(join) } else { Some(join()) };
+        match joined {
+            Some(Ok(joined)) => Ok(joined),
+            Some(Err(Full)) => Err(Refusal::full(&name, limits.max_presence_members).into()),
+            None => Err(Denied::Ended(CloseCode::OverQuota)),
         }
-        hub.subscribe(&name, connection, member.as_ref(), Instant::now())
-            .map_err(|Full| Refusal::full(&name, limits.max_presence_members).into())
     }
 
     /// Signs a connection in, which may be signed in as `current` already (4.1). The answer and what the watchlist
@@ -158,9 +163,6 @@ impl Node {
             let message = format!("Already signed in as {current}: connect again to sign in as another user");
             return Err(Rejection::new(message).into());
         }
-        if !connection.count() {
-            return Err(Denied::Ended(CloseCode::OverQuota));
-        }
         let mut answers = vec![Frame::signin_success(&asked.user_data)];
         let max = app.limits.max_watchlist_users;
         if watchlist.len() > max {
@@ -168,8 +170,11 @@ impl Node {
             answers.push(Frame::rejection(&Rejection::watchlist(max)));
         }
         let sign_in = SignIn { user: &member.id, watch: &watchlist, answers: &answers, at: SystemTime::now() };
-        connection.sign_in(sign_in);
-        Ok(member)
+        let done = connection.counting(|| {
+            connection.sign_in(sign_in);
+            Ok::<_, Infallible>(())
+        });
+        done.map(|_| member).ok_or(Denied::Ended(CloseCode::OverQuota))
     }
 
     /// Sends a back end's event to its channel's subscribers: encoded once, queued for each, written by each

@@ -8,7 +8,7 @@ mod tests;
 
 use crate::app::{App, ClientEvents};
 use crate::hub::{Outbox, Subscription};
-use crate::node::{Connection, Denied, Event, Node};
+use crate::node::{Connection, Denied, Event, Node, Reach};
 use crate::protocol::command::{ClientEvent, Signin, Subscribe};
 use crate::protocol::presence::Member;
 use crate::protocol::{ChannelKind, ChannelName, CloseCode, Command, Frame, Refusal, Rejection, json};
@@ -82,8 +82,10 @@ impl Session {
         self.probed = None;
     }
 
-    /// Handles one text message. An error ends the connection; everything else is answered and survived.
-    pub fn receive(&mut self, message: &str, now: Instant) -> Result<(), CloseCode> {
+    /// Handles one text message. An error ends the connection; everything else is answered and survived. What is
+    /// returned is someone else's outbox that fills with what came of it: nothing more should be taken from the client
+    /// before that has been relieved.
+    pub fn receive(&mut self, message: &str, now: Instant) -> Result<Option<Arc<Outbox>>, CloseCode> {
         tracing::debug!(
             app.id = self.app().id,
             socket.id = %self.connection.socket(),
@@ -91,25 +93,27 @@ impl Session {
             json::one_line(message)
         );
         if !self.admit(now)? {
-            return Ok(());
+            return Ok(None);
         }
         let answer = match Command::parse(message) {
             Ok(Command::Ping) => {
                 self.send(Frame::pong());
-                Ok(())
+                Ok(None)
             }
-            Ok(Command::Pong) => Ok(()),
-            Ok(Command::Subscribe(asked)) => self.subscribe(&asked),
-            Ok(Command::Unsubscribe(channel)) => self.unsubscribe(&channel).map_err(Denied::Told),
-            Ok(Command::Signin(asked)) => self.sign_in(&asked),
-            Ok(Command::ClientEvent(event)) => self.client_event(&event, now).map_err(Denied::Told),
+            Ok(Command::Pong) => Ok(None),
+            Ok(Command::Subscribe(asked)) => self.subscribe(&asked).map(|reach| reach.crowded),
+            Ok(Command::Unsubscribe(channel)) => self.unsubscribe(&channel).map(|()| None).map_err(Denied::Told),
+            Ok(Command::Signin(asked)) => self.sign_in(&asked).map(|()| None),
+            Ok(Command::ClientEvent(event)) => {
+                self.client_event(&event, now).map(|reach| reach.crowded).map_err(Denied::Told)
+            }
             Err(rejection) => Err(Denied::Told(rejection)),
         };
         match answer {
-            Ok(()) => Ok(()),
+            Ok(crowded) => Ok(crowded),
             Err(Denied::Told(rejection)) => {
                 self.reject(&rejection);
-                Ok(())
+                Ok(None)
             }
             Err(Denied::Ended(close)) => Err(close),
         }
@@ -131,6 +135,15 @@ impl Session {
         }
         self.reject(&Rejection::rate("Rate limit exceeded"));
         if rate.terminate { Err(CloseCode::RateLimited) } else { Ok(false) }
+    }
+
+    /// Whether the connection is to end at once, whatever waits for it: it has been cut, or has not been authorized in
+    /// time (1.8), and then is cut now.
+    pub fn is_cut(&self) -> bool {
+        if self.authorize_by.is_some_and(|by| Instant::now() >= by) {
+            self.outbox().cut(CloseCode::Unauthorized);
+        }
+        self.outbox().is_cut()
     }
 
     /// Says what is due at `now`: the end for one that has not been authorized in time (1.8), or a probe.
@@ -181,7 +194,7 @@ impl Session {
         farewell(self.version, close)
     }
 
-    fn subscribe(&mut self, asked: &Subscribe<'_>) -> Result<(), Denied<Rejection>> {
+    fn subscribe(&mut self, asked: &Subscribe<'_>) -> Result<Reach, Denied<Rejection>> {
         if self.position(&asked.channel).is_some() {
             return Err(Rejection::new(format!("Existing subscription to channel {}", asked.channel)).into());
         }
@@ -191,8 +204,8 @@ impl Session {
         } else {
             Err(Refusal::too_many_channels(max).into())
         };
-        let subscription = match subscription {
-            Ok(subscription) => subscription,
+        let (subscription, reach) = match subscription {
+            Ok(joined) => joined,
             Err(Denied::Ended(close)) => return Err(Denied::Ended(close)),
             Err(Denied::Told(refusal)) => {
                 tracing::debug!(socket.id = %self.connection.socket(), "no subscription to {}", json::one_line(&asked.channel));
@@ -210,7 +223,7 @@ impl Session {
             self.subscriptions.reserve_exact(1);
         }
         self.subscriptions.push(subscription);
-        Ok(())
+        Ok(reach)
     }
 
     fn sign_in(&mut self, asked: &Signin<'_>) -> Result<(), Denied<Rejection>> {
@@ -236,7 +249,7 @@ impl Session {
     }
 
     /// Relays a client event, rebuilt from what was verified and never from what the frame claims (section 3).
-    fn client_event(&mut self, event: &ClientEvent<'_>, now: Instant) -> Result<(), Rejection> {
+    fn client_event(&mut self, event: &ClientEvent<'_>, now: Instant) -> Result<Reach, Rejection> {
         let app = self.app().clone();
         let limits = &app.limits;
         if app.client_events == ClientEvents::None {
@@ -278,8 +291,7 @@ impl Session {
         };
         let user_id = subscription.and_then(Subscription::member);
         let except = Some(self.connection.socket());
-        self.node.relay(&app, Event { channel, name: &event.name, data: &event.data, except, user_id });
-        Ok(())
+        Ok(self.node.relay(&app, Event { channel, name: &event.name, data: &event.data, except, user_id }))
     }
 
     fn position(&self, channel: &str) -> Option<usize> {

@@ -52,7 +52,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("utoipa", &["api"]),
     ("clap", &["cli"]),
     ("config::", &["config", "server", "cli"]),
-    ("tokio", &["session", "transport", "api", "server", "cli"]),
+    ("tokio", &["node/pace.rs", "session", "transport", "api", "server", "cli"]),
     ("tokio::net", &["transport", "server"]),
     ("std::net", &["config", "server", "cli"]),
     ("std::env", &["config", "main.rs"]),
@@ -63,8 +63,8 @@ const FENCES: &[(&str, &[&str])] = &[
     ("hashlink", &["expiring.rs"]),
     ("Instant", &["expiring.rs", "hub", "node", "api/idempotency.rs", "session", "transport", "server"]),
     ("Instant::now", &["hub/registration.rs", "node", "api/idempotency.rs", "session", "transport", "server"]),
-    ("async", &["transport", "api", "server", "cli"]),
-    (".await", &["transport", "api", "server", "cli"]),
+    ("async", &["node/pace.rs", "transport", "api", "server", "cli"]),
+    (".await", &["node/pace.rs", "transport", "api", "server", "cli"]),
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {

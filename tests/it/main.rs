@@ -13,6 +13,7 @@ mod bounds;
 mod client_events;
 mod config_file;
 mod connect;
+mod flood;
 mod layering;
 mod malformed;
 mod presence;

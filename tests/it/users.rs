@@ -131,3 +131,33 @@ async fn refused_handshakes_of_apps_that_mind() {
         }
     }
 }
+
+/// A connection that is kept busy for longer than it may stay is not served to the end first.
+#[tokio::test]
+async fn one_that_is_never_authorized_is_not_sent_what_waits() {
+    let server = TestServer::with(|config| {
+        let app = &mut config.apps[0];
+        app.features.authorized_connections = true;
+        app.limits.authorization_timeout_secs = 1;
+        (app.limits.max_event_data_bytes, app.limits.outbox_bytes) = (64 * 1024, 64 << 20);
+    });
+    let mut client = server.connect().await;
+    client.subscribe("a").await;
+    let (sent, data) = (300, "x".repeat(50 * 1024));
+    let mut http = server.http().await;
+    for _ in 0..sent {
+        http.trigger(&json!({ "name": "e", "channel": "a", "data": data })).await.expect(200, "{}");
+    }
+    // Came later, so the other's time is over when its own is.
+    assert_eq!(server.connect().await.closed().await.0, 4009);
+    let mut heard = 0;
+    let close = loop {
+        match client.message().await {
+            Message::Text(_) => heard += 1,
+            Message::Close(close) => break close.unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(u16::from(close.code), 4009);
+    assert!(heard < sent, "{heard}");
+}

@@ -23,7 +23,7 @@ fn newcomers_get_the_last_event_or_are_told_that_there_is_none() {
     let at = |secs| start + Duration::from_secs(secs);
     let newcomer = |now| {
         let connection = hub.register().unwrap();
-        let _subscription = hub.subscribe(&channel, &connection, None, now).unwrap();
+        let _subscription = hub.subscribe(&channel, &connection, None, now).unwrap().0;
         heard(&connection)
     };
     let miss = [text(&Frame::cache_miss(&channel))];
@@ -69,7 +69,7 @@ fn a_newcomer_misses_nothing_and_hears_nothing_twice() {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     let connection = hub.register().unwrap();
-                    let subscription = hub.subscribe(&channel, &connection, None, now).unwrap();
+                    let subscription = hub.subscribe(&channel, &connection, None, now).unwrap().0;
                     std::thread::yield_now();
                     drop(subscription);
                     let number = |frame: &String| -> u64 {

@@ -39,7 +39,7 @@ fn every_subscriber_shares_one_encoding() {
     let (hub, channel) = (hub(Limits::default()), name("a"));
     let connections: Vec<_> = (0..50).map(|_| hub.register().unwrap()).collect();
     let subscriptions: Vec<_> =
-        connections.iter().map(|c| hub.subscribe(&channel, c, None, Instant::now()).unwrap()).collect();
+        connections.iter().map(|c| hub.subscribe(&channel, c, None, Instant::now()).unwrap().0).collect();
     connections.iter().for_each(|connection| assert_eq!(take(connection).len(), 1));
     let mut encoded = 0;
     hub.publish(&channel, Some(connections[7].socket()), Instant::now(), || {
@@ -59,8 +59,8 @@ fn every_subscriber_shares_one_encoding() {
 fn the_last_to_leave_takes_the_channel_along() {
     let (hub, channel) = (hub(Limits::default()), name("a"));
     let (one, two) = (hub.register().unwrap(), hub.register().unwrap());
-    let first = hub.subscribe(&channel, &one, None, Instant::now()).unwrap();
-    let second = hub.subscribe(&channel, &two, None, Instant::now()).unwrap();
+    let first = hub.subscribe(&channel, &one, None, Instant::now()).unwrap().0;
+    let second = hub.subscribe(&channel, &two, None, Instant::now()).unwrap().0;
     assert_eq!(hub.counts(&channel), Counts { subscriptions: 2, users: 0 });
     drop(first);
     assert_eq!((hub.channels(), hub.counts(&channel).subscriptions), (1, 1));
@@ -84,7 +84,7 @@ fn one_frame_too_many_is_counted_once() {
     let hub = hub(Limits { outbox_bytes: 300, ..Limits::default() });
     let (channel, slow, fast) = (name("a"), hub.register().unwrap(), hub.register().unwrap());
     let _subscriptions =
-        [&slow, &fast].map(|connection| hub.subscribe(&channel, connection, None, Instant::now()).unwrap());
+        [&slow, &fast].map(|connection| hub.subscribe(&channel, connection, None, Instant::now()).unwrap().0);
     let mut heard = take(&fast).len();
     for _ in 0..20 {
         hub.deliver(&channel, None, Frame::pong);
@@ -101,7 +101,7 @@ fn one_frame_too_many_is_counted_once() {
 fn rosters_and_deltas_add_up_under_contention() {
     let (hub, channel) = (hub(Limits::default()), name("presence-a"));
     let watcher = hub.register().unwrap();
-    let seat = hub.subscribe(&channel, &watcher, Some(&member("watcher")), Instant::now()).unwrap();
+    let seat = hub.subscribe(&channel, &watcher, Some(&member("watcher")), Instant::now()).unwrap().0;
     let stays: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8)
             .map(|n| {
@@ -110,7 +110,7 @@ fn rosters_and_deltas_add_up_under_contention() {
                     let connection = hub.register().unwrap();
                     for round in 0..200 {
                         let who = member(&((n + round) % 5).to_string());
-                        let subscription = hub.subscribe(channel, &connection, Some(&who), Instant::now()).unwrap();
+                        let subscription = hub.subscribe(channel, &connection, Some(&who), Instant::now()).unwrap().0;
                         take(&connection);
                         if round == 199 {
                             return (connection, subscription);
@@ -142,7 +142,7 @@ fn a_subscriber_of_a_dying_channel_gets_a_living_one() {
             scope.spawn(|| {
                 let connection = hub.register().unwrap();
                 for _ in 0..2000 {
-                    let subscription = hub.subscribe(&channel, &connection, None, Instant::now()).unwrap();
+                    let subscription = hub.subscribe(&channel, &connection, None, Instant::now()).unwrap().0;
                     assert!(hub.counts(&channel).subscriptions > 0);
                     hub.deliver(&channel, None, Frame::pong);
                     assert!(take(&connection).len() >= 2);

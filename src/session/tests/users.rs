@@ -164,8 +164,21 @@ async fn only_authorized_connections_take_up_the_quota() {
         json!({ "event": "pusher:signin", "data": { "auth": format!("app-key:{auth}"), "user_data": r#"{"id":"1"}"# } })
     };
     let asked = sign_in(&two).to_string();
-    assert_eq!(two.0.receive(&asked, Instant::now()), Err(CloseCode::OverQuota));
+    assert_eq!(two.0.receive(&asked, Instant::now()).map(drop), Err(CloseCode::OverQuota));
     assert!(two.frames().is_empty());
     drop((one, three));
-    assert_eq!(two.0.receive(&asked, Instant::now()), Ok(()));
+    assert_eq!(two.0.receive(&asked, Instant::now()).map(drop), Ok(()));
+}
+
+/// F4, 1.8: who is refused takes no place.
+#[tokio::test(start_paused = true)]
+async fn a_refused_member_does_not_take_up_the_quota() {
+    let node = node(|app| {
+        app.features.authorized_connections = true;
+        (app.limits.max_connections, app.limits.max_presence_members) = (2, 1);
+    });
+    let [mut one, mut refused, mut two] = [0; 3].map(|_| Client::connect(&node, 7));
+    one.join("presence-a", "1");
+    assert_eq!(refused.join("presence-a", "2")[0]["event"], "pusher:subscription_error");
+    assert_eq!(two.subscribe("private-a")[0]["event"], "pusher_internal:subscription_succeeded");
 }

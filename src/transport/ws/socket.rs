@@ -5,12 +5,15 @@
 //! it arises.
 
 use super::write::{self, Stuck};
+use crate::node::{Outbox, STALLS, relieve};
 use crate::protocol::{CloseCode, Frame};
 use crate::session::{Session, Tick};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use std::future::poll_fn;
+use std::future::{poll_fn, ready};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -25,6 +28,8 @@ const READ_BUFFER: usize = 512;
 /// A connection that was written to this recently will be again: it waits a little longer for more to write at once.
 const BUSY: Duration = Duration::from_millis(20);
 const BUSY_TURNS: usize = 4;
+/// Messages in a row after which what waits and what is due get their turn.
+const STREAK: usize = 32;
 /// How long a client may take to read why it is closed.
 const CLOSE_WRITE: Duration = Duration::from_secs(5);
 /// How long, and for how many bytes, the server listens after its close frame, so that unread input does not reset
@@ -74,49 +79,53 @@ pub(super) async fn close(socket: Box<Socket>, session: Session, end: End) {
     }
 }
 
+/// Something that must have passed before more is taken from the client.
+type Relief = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What a message that came in calls for.
+enum Then {
+    Nothing,
+    /// Tungstenite has an answer of its own to write.
+    Flush,
+    /// What came of it fills someone else's outbox.
+    Relieve(Arc<Outbox>),
+}
+
 /// Serves a connection until it is to end. What comes in goes first, so that a client whose frames wait in the kernel
-/// while the server is busy writing to it is not taken for dead; tokio's budget keeps a flood of it from holding up
-/// the rest.
+/// while the server is busy writing to it is not taken for dead; but only so much of it in a row, and nothing more
+/// while its answers, or what others are told of its doings, pile up. tokio's own budget would not see to that: it may
+/// run out between two messages, and then nothing else is ever looked at.
 pub(super) async fn drive(socket: &mut Socket, session: &mut Session) -> End {
     let write_timeout = session.app().limits.write_timeout();
     let outbox = session.outbox().clone();
     let mut last_write = Instant::now();
     let mut timer = pin!(sleep_until(Instant::now()));
+    let (mut streak, mut relief) = (0, None::<Relief>);
     loop {
         tokio::select! {
             biased;
-            inbound = socket.next() => match receive(inbound, session) {
-                Ok(false) => {}
-                // Nothing else goes out before tungstenite's pong has gone out whole.
-                Ok(true) => match flush(socket, write_timeout).await {
-                    Ok(()) => {}
-                    Err(Stuck::Gone) => return End::Gone,
-                    Err(Stuck::Late) => return late(session),
-                },
-                Err(end) => {
-                    if end == End::Gone {
-                        // The echo of the client's close frame (E3).
-                        let _ = flush(socket, LINGER).await;
-                    }
-                    return end;
-                }
-            },
-            () = poll_fn(|cx| outbox.poll_ready(cx)) => {
-                // Lets everything else that is ready go first, among it the next publishes: a busy channel's frames
-                // then leave together, and each of them costs a fraction of a system call.
-                let turns = if last_write.elapsed() < BUSY { BUSY_TURNS } else { 1 };
-                for _ in 0..turns {
-                    yield_now().await;
-                }
-                last_write = Instant::now();
-                match outbox.take() {
-                    Ok(frames) => match write::all(socket.get_mut(), &frames, write_timeout, || outbox.is_cut()).await {
-                        Ok(()) => outbox.written(),
+            inbound = socket.next(), if streak < STREAK && relief.is_none() => {
+                match receive(inbound, session) {
+                    Ok(Then::Nothing) => {}
+                    // Nothing else goes out before tungstenite's pong has gone out whole.
+                    Ok(Then::Flush) => match flush(socket, write_timeout).await {
+                        Ok(()) => {}
                         Err(Stuck::Gone) => return End::Gone,
                         Err(Stuck::Late) => return late(session),
                     },
-                    Err(close) => return End::Close(close),
+                    Ok(Then::Relieve(crowded)) => {
+                        let mut stalls = STALLS;
+                        relief = Some(Box::pin(async move { relieve(&crowded, &mut stalls).await }));
+                    }
+                    Err(end) => {
+                        if end == End::Gone {
+                            // The echo of the client's close frame (E3).
+                            let _ = flush(socket, LINGER).await;
+                        }
+                        return end;
+                    }
                 }
+                streak = if outbox.is_pressing() { STREAK } else { streak + 1 };
             }
             () = &mut timer => {
                 let next = match session.tick(Instant::now()) {
@@ -125,6 +134,25 @@ pub(super) async fn drive(socket: &mut Socket, session: &mut Session) -> End {
                 };
                 timer.as_mut().reset(next);
             }
+            () = poll_fn(|cx| outbox.poll_ready(cx)) => {
+                // Lets everything else that is ready go first, among it the next publishes: a busy channel's frames
+                // then leave together, and each of them costs a fraction of a system call.
+                let turns = if last_write.elapsed() < BUSY { BUSY_TURNS } else { 1 };
+                for _ in 0..turns {
+                    yield_now().await;
+                }
+                (last_write, streak) = (Instant::now(), 0);
+                match outbox.take() {
+                    Ok(frames) => match write::all(socket.get_mut(), &frames, write_timeout, || session.is_cut()).await {
+                        Ok(()) => outbox.written(),
+                        Err(Stuck::Gone) => return End::Gone,
+                        Err(Stuck::Late) => return late(session),
+                    },
+                    Err(close) => return End::Close(close),
+                }
+            }
+            () = poll_fn(|cx| relief.as_mut().map_or(Poll::Pending, |relief| relief.as_mut().poll(cx))) => relief = None,
+            () = ready(()), if streak >= STREAK => streak = 0,
         }
     }
 }
@@ -134,8 +162,8 @@ fn flush(socket: &mut Socket, deadline: Duration) -> Pin<Box<impl Future<Output 
     Box::pin(async move { timeout(deadline, socket.flush()).await.map_err(|_| Stuck::Late)?.map_err(|_| Stuck::Gone) })
 }
 
-/// Hands what came in to the session. `true` if tungstenite has an answer of its own to write.
-fn receive(inbound: Option<Result<Message, Error>>, session: &mut Session) -> Result<bool, End> {
+/// Hands what came in to the session.
+fn receive(inbound: Option<Result<Message, Error>>, session: &mut Session) -> Result<Then, End> {
     let message = match inbound {
         Some(Ok(message)) => message,
         Some(Err(error)) => return Err(fault(&error)),
@@ -144,10 +172,13 @@ fn receive(inbound: Option<Result<Message, Error>>, session: &mut Session) -> Re
     let now = Instant::now();
     session.alive(now);
     match message {
-        Message::Text(text) => session.receive(&text, now).map(|()| false).map_err(End::Close),
-        Message::Binary(_) => session.receive_binary(now).map(|()| false).map_err(End::Close),
-        Message::Ping(_) => Ok(true),
-        Message::Pong(_) | Message::Frame(_) => Ok(false),
+        Message::Text(text) => match session.receive(&text, now).map_err(End::Close)? {
+            Some(crowded) => Ok(Then::Relieve(crowded)),
+            None => Ok(Then::Nothing),
+        },
+        Message::Binary(_) => session.receive_binary(now).map(|()| Then::Nothing).map_err(End::Close),
+        Message::Ping(_) => Ok(Then::Flush),
+        Message::Pong(_) | Message::Frame(_) => Ok(Then::Nothing),
         Message::Close(_) => Err(End::Gone),
     }
 }
@@ -189,6 +220,29 @@ pub(super) async fn hang_up(mut stream: TcpStream, last: &[Frame]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::{App, Apps};
+    use crate::node::Node;
+    use tokio::net::TcpListener;
+
+    /// Frames that fill the read buffer exactly, so that every read ends between two of them and tokio's budget does
+    /// too: an end that is due comes long before the last of them.
+    #[tokio::test]
+    async fn a_flood_does_not_put_off_the_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut socket = open(listener.accept().await.unwrap().0, Bytes::new(), 1024).await;
+        let node = Arc::new(Node::new(Apps::new([App::new("app", "key", "secret")])));
+        let connection = node.connect(node.app("app").unwrap(), None).unwrap();
+        let mut session = Session::new(node, connection, 7);
+        let pong = [0x8a, 0x82, 0, 0, 0, 0, b'x', b'x'];
+        client.write_all(&pong.repeat(64 * 1024)).await.unwrap();
+        session.outbox().cut(CloseCode::Terminated);
+        assert_eq!(drive(&mut socket, &mut session).await, End::Close(CloseCode::Terminated));
+        drop(client);
+        let mut unread = Vec::new();
+        socket.get_mut().read_to_end(&mut unread).await.unwrap();
+        assert!(unread.len() > 7 * 64 * 1024, "{}", unread.len());
+    }
 
     #[test]
     fn faults_have_their_close_codes() {
