@@ -105,8 +105,14 @@ statements! {
         let wrong = "0".repeat(64);
         let target = format!("{path}?{}&auth_signature={wrong}", joined(&pairs));
         let answer = t.http().await.request("GET", &target, "").await;
-        answer.says(401, &format!(r"GET\n{path}\nauth_key="));
-        assert!(!answer.body.contains(&signature("GET", &path, &pairs)), "{}", answer.body);
+        answer.is(401);
+        // A server behind a prefix may see the path with it or without.
+        let paths = [path.as_str(), path.strip_prefix(&t.prefix).expect("the prefix is in front")];
+        let told = paths.iter().any(|path| answer.body.contains(&format!(r"GET\n{path}\nauth_key=")));
+        assert!(told, "{:?} does not say what to sign", answer.body);
+        for path in paths {
+            assert!(!answer.body.contains(&signature("GET", path, &pairs)), "{}", answer.body);
+        }
     }
     "AUT-08" "a body that was changed is refused" Nothing, |t| {
         let pairs = [base(), with(&[("body_md5", &md5_of(BODY))])].concat();

@@ -1,20 +1,30 @@
 //! CNT: subscribers hear how many they are.
 
-use crate::support::Needs::{App, Nothing};
-use crate::support::{Client, Needs, Target, data, statements, unique};
+use crate::support::Needs::App;
+use crate::support::{COUNT, Client, Needs, Target, data, statements, unique};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::Instant;
 
-const COUNT: &str = "pusher_internal:subscription_count";
 const ON: Needs = App {
     why: "needs an app with subscription_count events",
     config: "features = { subscription_count_events = true }",
 };
+const OFF: Needs = App {
+    why: "needs an app without subscription_count events",
+    config: "features = { subscription_count_events = false }",
+};
+
+/// A client that hears counts.
+async fn listener(target: &Target) -> Client {
+    let mut client = target.connect().await;
+    client.skips = None;
+    client
+}
 
 /// A new subscriber, and what came after its confirmation.
 async fn subscriber(target: &Target, channel: &str) -> (Client, Vec<Value>) {
-    let mut client = target.connect().await;
+    let mut client = listener(target).await;
     client.subscribe(channel).await;
     let frames = client.drain().await;
     (client, frames)
@@ -52,7 +62,7 @@ statements! {
         client.join(&channel, r#"{"user_id":"1"}"#).await;
         client.hears_nothing().await;
     }
-    "CNT-05" "nothing is told where the feature is off" Nothing, |t| {
+    "CNT-05" "nothing is told where the feature is off" OFF, |t| {
         let (_, frames) = subscriber(&t, &unique("c")).await;
         assert!(frames.is_empty(), "{frames:?}");
     }

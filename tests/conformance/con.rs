@@ -1,7 +1,7 @@
 //! CON: connecting.
 
 use crate::support::Needs::{App, Nothing, Server, Us};
-use crate::support::{Client, Target, credentials, data, statements};
+use crate::support::{Client, Target, credentials, data, key_path, statements};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -108,7 +108,7 @@ statements! {
         assert_eq!(refused(t.open_as("protocol=7").await).await.0, 4000);
     }
     "CON-19" "a WebSocket on another path is closed with 4005, or refused with 404" Nothing, |t| {
-        let request = format!("ws://{}/nonsense", t.address).into_client_request().unwrap();
+        let request = t.url("/nonsense").into_client_request().unwrap();
         let stream = tokio::net::TcpStream::connect(t.address).await.unwrap();
         match tokio_tungstenite::client_async(request, stream).await {
             Ok(_) => assert_eq!(refused(t.open("/nonsense").await).await.0, 4005),
@@ -162,8 +162,7 @@ statements! {
 
 /// What the server answers when it is offered this subprotocol.
 async fn subprotocol(target: &Target, offered: Option<&str>) -> Option<String> {
-    let key = credentials().key;
-    let mut request = format!("ws://{}/app/{key}?protocol=7", target.address).into_client_request().unwrap();
+    let mut request = target.url(&key_path("protocol=7")).into_client_request().unwrap();
     if let Some(offered) = offered {
         request.headers_mut().insert("sec-websocket-protocol", offered.parse().unwrap());
     }

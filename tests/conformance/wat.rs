@@ -1,11 +1,12 @@
 //! WAT: watchlists.
 
-use crate::support::Needs::{App, Nothing};
+use crate::support::Needs::App;
 use crate::support::{Client, Needs, Target, data, statements, unique};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 const ON: Needs = App { why: "needs an app with watchlists", config: "features = { watchlist = true }" };
+const OFF: Needs = App { why: "needs an app without watchlists", config: "features = { watchlist = false }" };
 
 async fn user(target: &Target, id: &str) -> Client {
     target.connect().await.signed_in(&json!({ "id": id }).to_string()).await
@@ -62,7 +63,9 @@ statements! {
         one.close().await;
         watcher.hears_nothing().await;
         drop(two);
-        assert_eq!(states(&[watcher.next().await]), expect([(&b, "offline")]));
+        let mut frames = vec![watcher.next().await];
+        frames.extend(watcher.drain().await);
+        assert_eq!(states(&frames), expect([(&b, "offline")]));
     }
     "WAT-05" "the 101st id is refused with 4302 and not watched" ON, |t| {
         let ids: Vec<_> = (0..101).map(|n| unique(&n.to_string())).collect();

@@ -16,17 +16,24 @@ pub(crate) struct Client {
     pub(crate) socket_id: String,
     /// What `connection_established` said.
     pub(crate) established: Value,
+    /// An event that is read over, for servers may send it to whoever has not asked.
+    pub(crate) skips: Option<&'static str>,
 }
 
 impl Client {
     /// Connects and reads the first frame, which must be `connection_established`.
     pub(crate) async fn connect(address: SocketAddr, path: &str) -> Self {
         let mut client = Self::open(address, path).await;
-        let frame = client.next().await;
-        assert_eq!(frame["event"], "pusher:connection_established", "{frame}");
-        client.established = data(&frame);
-        client.socket_id = client.established["socket_id"].as_str().unwrap().to_owned();
+        client.greeted().await;
         client
+    }
+
+    /// Reads the first frame, which must be `connection_established`.
+    pub(crate) async fn greeted(&mut self) {
+        let frame = self.next().await;
+        assert_eq!(frame["event"], "pusher:connection_established", "{frame}");
+        self.established = data(&frame);
+        self.socket_id = self.established["socket_id"].as_str().unwrap().to_owned();
     }
 
     /// Connects and reads nothing.
@@ -37,7 +44,7 @@ impl Client {
     pub(crate) async fn request(address: SocketAddr, request: Request) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         let (socket, _) = timeout(PATIENCE, client_async(request, stream)).await.unwrap().unwrap();
-        Self { socket, socket_id: String::new(), established: Value::Null }
+        Self { socket, socket_id: String::new(), established: Value::Null, skips: None }
     }
 
     pub(crate) async fn message(&mut self) -> Message {
@@ -51,7 +58,9 @@ impl Client {
                 Message::Text(text) => {
                     let frame: Value = serde_json::from_str(&text).unwrap();
                     assert!(frame["event"].is_string(), "{text}");
-                    return frame;
+                    if self.skips.is_none_or(|event| frame["event"] != event) {
+                        return frame;
+                    }
                 }
                 Message::Ping(_) | Message::Pong(_) => {}
                 other => panic!("expected a text frame, got {other:?}"),

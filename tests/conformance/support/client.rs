@@ -4,6 +4,9 @@ use super::{Client, auth, data};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
+/// What apps with `subscription_count_events` tell on every channel. Statements that do not ask for it never see it.
+pub(crate) const COUNT: &str = "pusher_internal:subscription_count";
+
 impl Client {
     /// What a client asks for when it subscribes, signed where the channel is guarded.
     pub(crate) fn wish(&self, channel: &str) -> Value {

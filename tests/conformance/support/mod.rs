@@ -7,9 +7,9 @@ mod target;
 #[path = "../../support/wire.rs"]
 mod wire;
 
-pub(crate) use client::presence;
+pub(crate) use client::{COUNT, presence};
 pub(crate) use http::{Answer, Credentials, Http, now, sign, signed};
-pub(crate) use target::{Target, credentials, eventually, is_foreign};
+pub(crate) use target::{Target, credentials, eventually, is_foreign, key_path};
 pub(crate) use wire::{Client, data};
 
 use fanfare::protocol::signature::Secret;

@@ -1,6 +1,6 @@
 //! The server that a statement is run against: the one the suite is pointed at, or a process of its own.
 
-use super::{Answer, Client, Credentials, Http, Needs, PATIENCE, Statement};
+use super::{Answer, COUNT, Client, Credentials, Http, Needs, PATIENCE, Statement};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     /// What stands before every path, such as `/ws`.
-    prefix: String,
+    pub(crate) prefix: String,
     process: Option<Process>,
 }
 
@@ -42,6 +42,11 @@ pub(crate) fn credentials() -> Credentials {
         std::array::from_fn(|at| variable(names[at]).unwrap_or_else(|| default[at].to_owned()))
     });
     Credentials { id, key, secret }
+}
+
+/// Where a client of the app connects, below the target's prefix.
+pub(crate) fn key_path(query: &str) -> String {
+    format!("/app/{}?{query}", credentials().key)
 }
 
 impl Target {
@@ -88,10 +93,6 @@ impl Target {
         Self { address, prefix: String::new(), process: Some(Process { child, config }) }
     }
 
-    fn key_path(&self, query: &str) -> String {
-        format!("{}/app/{}?{query}", self.prefix, credentials().key)
-    }
-
     /// Connects as a current pusher-js does.
     pub(crate) async fn connect(&self) -> Client {
         self.connect_as("protocol=7&client=js&version=8.6.0&flash=false").await
@@ -99,17 +100,26 @@ impl Target {
 
     /// Connects with this query; the connection must be established.
     pub(crate) async fn connect_as(&self, query: &str) -> Client {
-        Client::connect(self.address, &self.key_path(query)).await
+        let mut client = self.open_as(query).await;
+        client.greeted().await;
+        client
+    }
+
+    /// The WebSocket URL of a path below the target's prefix.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("ws://{}{}{path}", self.address, self.prefix)
     }
 
     /// Opens a WebSocket and reads nothing.
     pub(crate) async fn open(&self, path: &str) -> Client {
-        Client::open(self.address, &format!("{}{path}", self.prefix)).await
+        let mut client = Client::open(self.address, &format!("{}{path}", self.prefix)).await;
+        client.skips = Some(COUNT);
+        client
     }
 
     /// Opens a WebSocket of the app with this query and reads nothing.
     pub(crate) async fn open_as(&self, query: &str) -> Client {
-        Client::open(self.address, &self.key_path(query)).await
+        self.open(&key_path(query)).await
     }
 
     /// A keep-alive connection to the HTTP API.
