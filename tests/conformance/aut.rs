@@ -1,10 +1,11 @@
 //! AUT: signatures of HTTP requests.
 
 use crate::support::Needs::{App, Nothing, Us};
-use crate::support::{Answer, Target, credentials, now, sign, statements, unique};
+use crate::support::{Answer, PATIENCE, Target, credentials, now, sign, statements, unique};
 use fanfare::protocol::request::{Head, verify};
 use fanfare::protocol::signature::{Keys, Secret};
 use std::time::Duration;
+use tokio::time::timeout;
 
 const EMPTY_MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
 const BODY: &str = r#"{"name":"e","channel":"c","data":"x"}"#;
@@ -59,15 +60,18 @@ fn md5_of(body: &str) -> String {
 
 /// A request whose timestamp is so many seconds old, or young, when it is judged.
 async fn aged(target: &Target, seconds: i64) -> Answer {
-    loop {
-        let second = now();
-        let timestamp = second.checked_add_signed(-seconds).unwrap().to_string();
-        let answer = get(target, &changed("auth_timestamp", Some(&timestamp))).await;
-        // It does not count if the clock moved on in between.
-        if now() == second {
-            return answer;
+    let judged = async {
+        loop {
+            let second = now();
+            let timestamp = second.checked_add_signed(-seconds).unwrap().to_string();
+            let answer = get(target, &changed("auth_timestamp", Some(&timestamp))).await;
+            // It does not count if the clock moved on in between.
+            if now() == second {
+                return answer;
+            }
         }
-    }
+    };
+    timeout(PATIENCE, judged).await.expect("no answer came in the second in which it was asked for")
 }
 
 statements! {

@@ -1,9 +1,10 @@
 //! CLI: client events.
 
 use crate::support::Needs::{App, Nothing};
-use crate::support::{Client, Target, statements, unique};
+use crate::support::{Client, PATIENCE, Target, statements, unique};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::time::{interval, timeout};
 
 /// Two subscribers of a new channel with this prefix, members 1 and 2 where it has members.
 async fn pair(target: &Target, prefix: &str) -> (Client, Client, String) {
@@ -100,12 +101,15 @@ statements! {
         let errors = one.drain().await;
         assert_eq!(errors.iter().map(|frame| &frame["data"]["code"]).collect::<Vec<_>>(), [4301], "{errors:?}");
         assert_eq!(two.drain().await.len(), 10);
-        let mut due = tokio::time::interval(Duration::from_millis(200));
-        while two.drain().await.is_empty() {
-            due.tick().await;
-            burst(&mut one, &channel, 1).await;
-            one.drain().await;
-        }
+        let mut due = interval(Duration::from_millis(200));
+        let passes = async {
+            while two.drain().await.is_empty() {
+                due.tick().await;
+                burst(&mut one, &channel, 1).await;
+                one.drain().await;
+            }
+        };
+        timeout(PATIENCE, passes).await.expect("no event passed again");
     }
     "CLI-11" "each connection has its own limit" Nothing, |t| {
         let (mut one, mut two, channel) = pair(&t, "private-").await;
