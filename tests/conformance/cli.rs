@@ -25,6 +25,8 @@ async fn pair(target: &Target, prefix: &str) -> (Client, Client, String) {
 async fn relayed(target: &Target, data: Value) -> Value {
     let (mut one, mut two, channel) = pair(target, "private-").await;
     one.send(&json!({ "event": "client-x", "channel": channel, "data": data })).await;
+    let told = one.drain().await;
+    assert!(told.is_empty(), "it is not relayed, its sender is told {told:?}");
     two.hears("client-x").await["data"].clone()
 }
 
