@@ -115,9 +115,14 @@ statements! {
     }
     "API-17" "parameters may stand in the query" Nothing, |t| {
         let (mut client, channel) = subscriber(&t).await;
-        let parameters = format!("channels[]={channel}&channels[]={}&data=x&name=e", unique("c"));
+        let other = unique("c");
+        client.subscribe(&other).await;
+        let parameters = format!("channels[]={channel}&channels[]={other}&data=x&name=e");
         t.http().await.post(&t.path("/events"), &parameters, "").await.ok();
-        client.hears("e").await;
+        let heard = [client.hears("e").await, client.hears("e").await];
+        for channel in [channel, other] {
+            assert!(heard.iter().any(|frame| frame["channel"] == *channel), "{heard:?}");
+        }
     }
     "API-18" "unknown members are ignored" Nothing, |t| {
         t.trigger(&event("unheard_of", json!([1]))).await.ok();

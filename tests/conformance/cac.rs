@@ -81,7 +81,7 @@ statements! {
             t.publish(&channel, "e1", "x").await;
             t.publish(&channel, "e2", "x").await;
             let live = [early.hears("e1").await, early.hears("e2").await];
-            assert_eq!(arrives(&t, &channel).await.1[1], live[1], "{channel}");
+            assert_eq!(arrives(&t, &channel).await.1[1..], live[1..], "{channel}");
         }
     }
     "CAC-09" "cache elsewhere in a name means nothing" Nothing, |t| {

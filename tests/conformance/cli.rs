@@ -51,6 +51,8 @@ statements! {
         one.send(&json!({ "event": "client-x", "channel": channel, "data": {} })).await;
         assert_eq!(two.hears("client-x").await["channel"], *channel);
         one.hears_nothing().await;
+        // Once is all.
+        two.hears_nothing().await;
     }
     "CLI-02" "an object arrives as a string that holds it" Nothing, |t| {
         let data = relayed(&t, json!({ "t": 1 })).await;

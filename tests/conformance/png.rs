@@ -7,7 +7,8 @@ use serde_json::Value;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, interval, timeout};
-use tokio_tungstenite::tungstenite::protocol::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
 
 const IDLE: crate::support::Needs = App {
     why: "needs an app that probes after 1 s and waits 1 s",
@@ -42,6 +43,13 @@ async fn pair(target: &Target) -> (Client, Client) {
     leaves.join(&channel, r#"{"user_id":"2"}"#).await;
     stays.hears("pusher_internal:member_added").await;
     (stays, leaves)
+}
+
+/// Closes as a browser does, which must be answered with a Close: the end of the stream is none.
+async fn closes(mut client: Client) {
+    let close = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+    client.socket.close(Some(close)).await.unwrap();
+    while !matches!(client.raw().await, Message::Close(_)) {}
 }
 
 statements! {
@@ -110,7 +118,7 @@ statements! {
     }
     "PNG-13" "a client's close is echoed and ends its subscriptions" Nothing, |t| {
         let (mut stays, leaves) = pair(&t).await;
-        leaves.close().await;
+        closes(leaves).await;
         stays.hears("pusher_internal:member_removed").await;
     }
     "PNG-14" "a lost connection ends its subscriptions" Nothing, |t| {

@@ -17,8 +17,15 @@ fn signature(client: &Client, channel: &str) -> String {
     Secret::new(credentials().secret).sign(&[&client.socket_id, ":", channel])
 }
 
-/// The frames of a refusal for a signature with one wrong digit, and the right signature.
-async fn off_by_one(target: &Target) -> (Vec<Value>, String) {
+/// What became of a signature with one wrong digit.
+struct OffByOne {
+    channel: String,
+    frames: Vec<Value>,
+    /// The right signature.
+    right: String,
+}
+
+async fn off_by_one(target: &Target) -> OffByOne {
     let (mut client, channel) = client(target).await;
     let right = signature(&client, &channel);
     let (rest, last) = right.split_at(63);
@@ -27,7 +34,7 @@ async fn off_by_one(target: &Target) -> (Vec<Value>, String) {
     let frames = client.refused(&wish).await;
     target.publish(&channel, "e", "x").await;
     client.hears_nothing().await;
-    (frames, right)
+    OffByOne { channel, frames, right }
 }
 
 async fn refused(target: &Target, auth: impl Fn(&Client, &str) -> Value) {
@@ -80,20 +87,21 @@ statements! {
         let channels = t.look("/channels", &format!("filter_by_prefix={channel}")).await;
         assert_eq!(channels, json!({ "channels": {} }));
     }
-    "PRV-11" "a refusal is a subscription_error with status 401" Nothing, |t| {
-        let (frames, _) = off_by_one(&t).await;
+    "PRV-11" "a refusal is a subscription_error of the channel, status 401" Nothing, |t| {
+        let OffByOne { channel, frames, .. } = off_by_one(&t).await;
         let error = frames.iter().find(|frame| frame["event"] == "pusher:subscription_error");
         let error = error.unwrap_or_else(|| panic!("no pusher:subscription_error in {frames:?}"));
-        assert_eq!(data(error)["status"], 401, "{error}");
+        // Clients tell nobody of an error that names no channel of theirs.
+        assert_eq!((&data(error)["status"], &error["channel"]), (&json!(401), &json!(channel)), "{error}");
     }
     "PRV-12" "a refusal is a pusher:error with an object" Nothing, |t| {
-        let (frames, _) = off_by_one(&t).await;
+        let frames = off_by_one(&t).await.frames;
         let error = frames.iter().find(|frame| frame["event"] == "pusher:error");
         let error = error.unwrap_or_else(|| panic!("no pusher:error in {frames:?}"));
         assert!(error["data"].is_object(), "{error}");
     }
     "PRV-13" "a refusal does not tell the right signature" Nothing, |t| {
-        let (frames, right) = off_by_one(&t).await;
+        let OffByOne { frames, right, .. } = off_by_one(&t).await;
         assert!(!frames.iter().any(|frame| frame.to_string().contains(&right)), "{frames:?}");
     }
     "PRV-14" "either of two keys signs" App { why: "needs an app with a second key", config: SECOND_KEY }, |t| {
