@@ -5,6 +5,7 @@ use crate::support::{Client, Needs, Target, auth, data, statements, unique};
 use fanfare::protocol::SocketId;
 use fanfare::protocol::signature::{Keys, verify_user};
 use serde_json::json;
+use std::time::{Duration, Instant};
 use tokio_tungstenite::tungstenite::protocol::Message;
 
 const AUTHORIZED: Needs = App {
@@ -112,10 +113,13 @@ statements! {
         terminate(&t, &unique("u")).await;
     }
     "USR-15" "a connection that is not authorized in time is closed with 4009" AUTHORIZED, |t| {
-        let mut idle = t.connect().await;
+        // They come first: when the idle one's time is up, theirs would have been, too.
         let (mut signed_in, mut private) = (user(&t, &unique("u")).await, t.connect().await);
         private.subscribe(&unique("private-")).await;
+        let start = Instant::now();
+        let mut idle = t.connect().await;
         assert_eq!(close_code(&mut idle).await, 4009);
+        assert!(start.elapsed() > Duration::from_millis(900), "after only {:?}", start.elapsed());
         for client in [&mut signed_in, &mut private] {
             client.hears_nothing().await;
         }
