@@ -45,9 +45,12 @@ statements! {
         survives(&t, r#"{"data":{}}"#).await;
     }
     "ERR-05" "an unknown pusher: event is survived" Nothing, |t| {
-        let mut witness = t.connect().await;
         survives(&t, r#"{"event":"pusher:foo","data":{}}"#).await;
-        witness.hears_nothing().await;
+        // Not even those hear of it who would hear a client event.
+        let (mut one, mut two, channel) = pair(&t).await;
+        one.send(&json!({ "event": "pusher:foo", "channel": channel, "data": {} })).await;
+        one.complains(true).await;
+        two.hears_nothing().await;
     }
     "ERR-06" "an event without client- is not relayed" Nothing, |t| {
         let (mut one, mut two, channel) = pair(&t).await;

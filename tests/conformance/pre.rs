@@ -50,6 +50,15 @@ fn set<const N: usize>(ids: [&str; N]) -> BTreeSet<String> {
     ids.into_iter().map(str::to_owned).collect()
 }
 
+/// Applies what a member was told of the others since to what it has seen; each change must be one.
+async fn follow(client: &mut Client, seen: &mut BTreeSet<String>) {
+    for frame in client.drain().await {
+        let id = data(&frame)["user_id"].as_str().unwrap().to_owned();
+        let consistent = if frame["event"] == ADDED { seen.insert(id) } else { seen.remove(&id) };
+        assert!(consistent, "{frame}");
+    }
+}
+
 statements! {
     "PRE-01" "the first member's roster holds the member" Nothing, |t| {
         let roster = roster_of(&t, r#"{"user_id":"1","user_info":{"name":"A"}}"#).await;
@@ -165,34 +174,35 @@ statements! {
     }
     "PRE-20" "rosters and changes add up when many come and go at once" Nothing, |t| {
         let channel = unique("presence-");
-        let (mut watcher, roster) = joins(&t, &channel, "watcher").await;
-        let mut seen = ids(&roster);
-        let stay = |n: u32| {
+        let (watcher, roster) = joins(&t, &channel, "watcher").await;
+        let watcher = (watcher, ids(&roster));
+        let stays = |n: u32| !n.is_multiple_of(3);
+        let visit = |n: u32| {
             let (t, channel) = (&t, &channel);
             async move {
-                let mut client = t.connect().await;
+                let (mut client, mut seen) = (t.connect().await, BTreeSet::new());
                 for round in 0..4 {
-                    client.join(channel, &member(&(n % 10 + round).to_string())).await;
-                    if round < 3 || n.is_multiple_of(3) {
+                    seen = ids(&client.join(channel, &member(&(n % 10 + round).to_string())).await);
+                    if round < 3 || !stays(n) {
                         client.unsubscribe(channel).await;
                     }
-                    client.drain().await;
+                    follow(&mut client, &mut seen).await;
                 }
-                client
+                (client, seen)
             }
         };
-        let clients = futures_util::future::join_all((0..50).map(stay)).await;
-        let truth: BTreeSet<_> = (0..50_u32).filter(|n| !n.is_multiple_of(3)).map(|n| (n % 10 + 3).to_string()).collect();
+        let visits = futures_util::future::join_all((0..50).map(visit)).await;
+        let truth: BTreeSet<_> = (0..50).filter(|n| stays(*n)).map(|n| (n % 10 + 3).to_string()).collect();
         let truth = &truth | &set(["watcher"]);
-        for frame in watcher.drain().await {
-            let id = data(&frame)["user_id"].as_str().unwrap().to_owned();
-            let consistent = if frame["event"] == ADDED { seen.insert(id) } else { seen.remove(&id) };
-            assert!(consistent, "{frame}");
+        let visits = (0..).zip(visits).filter(|(n, _)| stays(*n)).map(|(_, visit)| visit);
+        // All of them stay until the end: nobody may go while others are asked.
+        let mut visits: Vec<_> = visits.chain([watcher]).collect();
+        for (client, seen) in &mut visits {
+            follow(client, seen).await;
+            assert_eq!(*seen, truth);
         }
-        assert_eq!(seen, truth);
         let (_late, roster) = joins(&t, &channel, "late").await;
         assert_eq!(ids(&roster), &truth | &set(["late"]));
-        drop(clients);
     }
     "PRE-21" "a second subscription of one connection changes nothing" Nothing, |t| {
         let (mut one, mut two, channel) = two(&t).await;
