@@ -14,12 +14,14 @@ mod cnt;
 mod con;
 mod enc;
 mod err;
+mod lar;
 mod png;
 mod pre;
 mod prv;
 mod sub;
 mod support;
 mod table;
+mod tml;
 mod usr;
 mod wat;
 
@@ -44,6 +46,8 @@ fn statements() -> impl Iterator<Item = &'static Statement> {
         aut::ALL,
         api_publish::ALL,
         api_queries::ALL,
+        tml::ALL,
+        lar::ALL,
     ];
     groups.into_iter().flatten()
 }
