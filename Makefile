@@ -34,9 +34,14 @@ endif
 
 # The protocol statement by statement, as a table: of this server, or of the one at TARGET=http://host:port, where
 # APP_ID, KEY and SECRET name an app.
+# They go through the environment as they were typed: neither make nor a shell reads a secret's dollars and quotes.
+unexport TARGET APP_ID KEY SECRET
+conformance: export CONFORMANCE_TARGET = $(value TARGET)
+conformance: export CONFORMANCE_APP_ID = $(value APP_ID)
+conformance: export CONFORMANCE_KEY = $(value KEY)
+conformance: export CONFORMANCE_SECRET = $(value SECRET)
 conformance:
-	@CONFORMANCE_TARGET=$(TARGET) CONFORMANCE_APP_ID=$(APP_ID) CONFORMANCE_KEY=$(KEY) CONFORMANCE_SECRET=$(SECRET) \
-		cargo test --quiet --locked --test conformance -- --table
+	@cargo test --quiet --locked --test conformance -- --table
 
 # The official clients against the release binary, which starts with nothing but a Reverb .env.
 e2e:
