@@ -53,6 +53,10 @@ fn statements() -> impl Iterator<Item = &'static Statement> {
 }
 
 fn main() -> ExitCode {
+    if let Err(why) = support::aim() {
+        eprintln!("{why}.");
+        return ExitCode::FAILURE;
+    }
     if std::env::args().any(|argument| argument == "--table") {
         return table::print(statements());
     }

@@ -1,5 +1,6 @@
 //! What statements are made of: a target, raw clients, and the few things that they all say.
 
+mod aim;
 mod client;
 #[path = "../../support/http.rs"]
 mod http;
@@ -7,6 +8,7 @@ mod target;
 #[path = "../../support/wire.rs"]
 mod wire;
 
+pub(crate) use aim::aim;
 pub(crate) use client::{COUNT, presence};
 pub(crate) use http::{Answer, Credentials, Http, now, sign, signed};
 pub(crate) use target::{Target, credentials, eventually, is_foreign, key_path};

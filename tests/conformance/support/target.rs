@@ -1,9 +1,10 @@
 //! The server that a statement is run against: the one the suite is pointed at, or a process of its own.
 
+use super::aim::{Aim, aim};
 use super::{Answer, COUNT, Client, Credentials, Http, Needs, PATIENCE, Statement};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -21,7 +22,7 @@ struct Process {
     config: PathBuf,
 }
 
-fn variable(name: &str) -> Option<String> {
+pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(format!("CONFORMANCE_{name}")).ok().filter(|text| !text.is_empty())
 }
 
@@ -52,30 +53,24 @@ pub(crate) fn key_path(query: &str) -> String {
 impl Target {
     /// What the statement needs.
     pub(crate) async fn of(statement: &Statement) -> Self {
-        match (variable("TARGET"), statement.needs) {
-            (Some(url), Needs::Nothing) => Self::foreign(&url),
+        let aim = aim().unwrap_or_else(|why| panic!("{why}"));
+        match (aim, statement.needs) {
+            (Some(Aim { address, prefix }), Needs::Nothing) => {
+                Self { address: *address, prefix: prefix.clone(), process: None }
+            }
             (_, Needs::App { config, .. }) => Self::start("", config),
             (_, Needs::Server { config, .. }) => Self::start(config, ""),
             _ => Self::start("", ""),
         }
     }
 
-    fn foreign(url: &str) -> Self {
-        let rest = url.strip_prefix("http://").expect("the target must be http://host:port, perhaps with a path");
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let authority = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
-        let mut addresses = authority.to_socket_addrs().expect("the target's name cannot be resolved");
-        let address = addresses.next().expect("the target's name has no address");
-        let path = path.trim_matches('/');
-        let prefix = if path.is_empty() { String::new() } else { format!("/{path}") };
-        Self { address, prefix, process: None }
-    }
-
     /// Starts this crate's binary on a free port, with settings of the server and of the app.
     fn start(server: &str, app: &str) -> Self {
         let Credentials { id, key, secret } = credentials();
+        // TOML takes JSON's strings.
+        let [id, key, secret] = [id, key, secret].map(|text| json!(text));
         let config = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(super::unique("conformance-") + ".toml");
-        let app = format!("[[apps]]\nid = \"{id}\"\nkey = \"{key}\"\nsecret = \"{secret}\"\n{app}\n");
+        let app = format!("[[apps]]\nid = {id}\nkey = {key}\nsecret = {secret}\n{app}\n");
         std::fs::write(&config, format!("[server]\nhost = \"127.0.0.1\"\nport = 0\n{server}\n{app}")).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_fanfare"))
             .args(["serve", "--config"])
