@@ -42,7 +42,7 @@ test('cache: what was published to nobody waits for the first subscriber', async
   assert.deepEqual(await inbox.reaches(1, { what: 'kept event' }), [['price', { p: 1 }]]);
 });
 
-test('encrypted: Echo reads what the SDK encrypted, kept or live', async () => {
+test('LAR-08 encrypted: Echo reads what the SDK encrypted, kept or live', async () => {
   const { app, clients } = context;
   for (const name of ['ledger', 'cache-ledger']) {
     const inbox = new Inbox();

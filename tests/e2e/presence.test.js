@@ -30,7 +30,7 @@ async function upTo(n, room, log) {
   return log.items;
 }
 
-test('presence: here lists everyone including oneself', async () => {
+test('LAR-04 presence: here lists everyone including oneself', async () => {
   const ann = await join('ann', 'here');
   const bob = await join('bob', 'here');
 
@@ -41,7 +41,7 @@ test('presence: here lists everyone including oneself', async () => {
   assert.equal(members.count, 2);
 });
 
-test('presence: joining and leaving fire exactly once, not at the joiner', async () => {
+test('LAR-04 presence: joining and leaving fire exactly once, not at the joiner', async () => {
   const ann = await join('ann', 'come-and-go');
   const bob = await join('bob', 'come-and-go');
   assert.deepEqual(await upTo(1, 'come-and-go', bob.log), [

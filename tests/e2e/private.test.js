@@ -48,7 +48,7 @@ test('private: a refusal by the application fires error() with 403', async () =>
   assert.equal(error.status, 403);
 });
 
-test('private: a tampered signature fires error() with 401, the socket stays usable', async () => {
+test('LAR-06 private: a tampered signature fires error() with 401, the socket stays usable', async () => {
   const { app, clients } = context;
   const echo = await connected(clients.echo('ann'));
   const socketId = echo.socketId();
@@ -86,7 +86,7 @@ test('private: a signature made for another connection is refused', async () => 
   assert.equal(error.status, 401);
 });
 
-test('whisper: reaches the others on a private channel, not the sender', async () => {
+test('LAR-03 whisper: reaches the others on a private channel, not the sender', async () => {
   const { app, clients } = context;
   const heard = { ann: new Inbox(), bob: new Inbox() };
   const channels = {};
@@ -110,7 +110,7 @@ test('whisper: reaches the others on a private channel, not the sender', async (
   ]);
 });
 
-test('toOthers: an event with a socket id reaches everybody else', async () => {
+test('LAR-02 toOthers: an event with a socket id reaches everybody else', async () => {
   const { app, clients } = context;
   const inboxes = [];
   const echoes = [];

@@ -20,18 +20,19 @@ test('public: a named event reaches Echo with exactly its payload', async () => 
   assert.deepEqual(await inbox.reaches(1, { what: 'headline' }), [payload]);
 });
 
-test('public: an event named after a PHP class reaches listen() by its short name', async () => {
+test('LAR-01 public: an event named after a PHP class reaches listen() by its short name', async () => {
   const { app, clients } = context;
   const inbox = new Inbox();
   const channel = clients.echo().channel('orders').listen('OrderShipped', inbox.push);
   await subscribed(channel);
 
-  await app.trigger('orders', 'App\\Events\\OrderShipped', { order: 1 });
+  const event = 'App\\Events\\OrderShipped';
+  assert.deepEqual(await app.trigger('orders', event, { order: 1 }), ACCEPTED);
 
   assert.deepEqual(await inbox.reaches(1, { what: 'OrderShipped' }), [{ order: 1 }]);
 });
 
-test('public: a notification reaches Echo by its framework event name', async () => {
+test('LAR-05 public: a notification reaches Echo by its framework event name', async () => {
   const { app, clients } = context;
   const inbox = new Inbox();
   const channel = clients.echo().channel('users').notification(inbox.push);
@@ -77,6 +78,24 @@ test('public: one trigger reaches several channels and no other', async () => {
   await inbox.reaches(3, { what: 'event on both channels' });
 
   assert.deepEqual([...inbox.items].sort(), ['multi-a 1', 'multi-b 1', 'multi-c 2']);
+});
+
+test('LAR-07 public: a broadcast to 101 channels takes two calls and reaches all', async () => {
+  const { app, clients } = context;
+  const echo = clients.echo();
+  const inbox = new Inbox();
+  const names = Array.from({ length: 101 }, (_, n) => `crowd-${n}`);
+  for (const name of names) {
+    await subscribed(echo.channel(name).listen('OrderShipped', () => inbox.push(name)));
+  }
+
+  // As Laravel does it: the SDK refuses more than 100 channels at once.
+  for (const chunk of [names.slice(0, 100), names.slice(100)]) {
+    assert.deepEqual(await app.trigger(chunk, 'App\\Events\\OrderShipped', { order: 1 }), ACCEPTED);
+  }
+
+  const heard = await inbox.reaches(101, { what: 'event on every channel' });
+  assert.deepEqual(heard.toSorted(), names.toSorted());
 });
 
 test('public: a batch arrives complete and in order', async () => {

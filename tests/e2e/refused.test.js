@@ -5,7 +5,8 @@ import { connected, subscribed } from './lib/clients.js';
 import { fixture } from './lib/fixture.js';
 import { Inbox, once } from './lib/wait.js';
 
-const context = fixture();
+// Reverb's default of 10,000 bytes is for the whole body and would come before the limit of an event's data.
+const context = fixture({}, '[limits]\nmax_request_bytes = 100_000\n');
 
 test('unknown key: pusher-js reports 4001 and gives up for good', async () => {
   const { clients } = context;
@@ -37,5 +38,20 @@ test('wrong secret: the SDK rejects with 401 and nothing is published', async ()
   });
 
   await app.trigger('guarded', 'tick', { n: 2 });
+  assert.deepEqual(await inbox.reaches(1, { what: 'marker' }), [{ n: 2 }]);
+});
+
+test('LAR-10 too large: the SDK rejects with the text that Laravel shows', async () => {
+  const { app, clients } = context;
+  const inbox = new Inbox();
+  await subscribed(clients.echo().channel('large').listen('.tick', inbox.push));
+
+  await assert.rejects(app.trigger('large', 'tick', { text: 'x'.repeat(10_240) }), (error) => {
+    assert.equal(error.status, 413);
+    assert.match(error.body, /^The data content of this event exceeds/);
+    return true;
+  });
+
+  await app.trigger('large', 'tick', { n: 2 });
   assert.deepEqual(await inbox.reaches(1, { what: 'marker' }), [{ n: 2 }]);
 });

@@ -16,7 +16,7 @@ async function signedIn(user) {
   return pusher;
 }
 
-test('users: an event to a user reaches every connection of that user and nobody else', async () => {
+test('LAR-09 users: an event to a user reaches every connection of that user and nobody else', async () => {
   const { app } = context;
   const inboxes = [];
   for (const user of ['ann', 'ann', 'bob']) {
