@@ -13,6 +13,7 @@
 //! | 1 | [`config`] | files, `.env`, the environment and flags, read into one checked [`config::Config`] |
 //! | 1 | [`metrics`] | counters |
 //! | 1 | [`expiring`] | values kept for a time, bounded in bytes |
+//! | 2 | [`broker`] | bytes between nodes: topics on a bus |
 //! | 2 | [`hub`] | one app's connections, channels, members, users and kept events on this node. Synchronous. |
 //! | 3 | [`node`] | the use cases: connect, subscribe, sign in, publish, look, terminate |
 //! | 4 | [`session`] | one connection's side of the protocol, whatever carries it |
@@ -90,6 +91,7 @@
 
 pub mod api;
 pub mod app;
+pub mod broker;
 pub mod cli;
 pub mod config;
 pub mod expiring;

@@ -11,6 +11,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("expiring", &[]),
     ("app", &["protocol"]),
     ("config", &["app", "protocol"]),
+    ("broker", &["config", "metrics"]),
     ("hub", &["protocol", "app", "metrics", "expiring"]),
     ("node", &["hub", "app", "protocol", "metrics"]),
     ("session", &["node", "hub", "app", "protocol", "metrics"]),
@@ -23,6 +24,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "api",
             "app",
+            "broker",
             "cli",
             "config",
             "expiring",
@@ -48,11 +50,11 @@ const FENCES: &[(&str, &[&str])] = &[
     ("http_body_util", &["api"]),
     ("tower_http", &["api/cors.rs"]),
     ("dashmap", &["hub/mod.rs"]),
-    ("parking_lot", &["hub", "api/idempotency.rs"]),
+    ("parking_lot", &["broker", "hub", "api/idempotency.rs"]),
     ("utoipa", &["api"]),
     ("clap", &["cli"]),
     ("config::", &["config", "server", "cli"]),
-    ("tokio", &["node/pace.rs", "session", "transport", "api", "server", "cli"]),
+    ("tokio", &["broker", "node/pace.rs", "session", "transport", "api", "server", "cli"]),
     ("tokio::net", &["transport", "server"]),
     ("std::net", &["config", "server", "cli"]),
     ("std::env", &["config", "main.rs"]),
@@ -61,10 +63,13 @@ const FENCES: &[(&str, &[&str])] = &[
     ("SystemTime", &["api/signed.rs", "protocol/request.rs", "hub", "node"]),
     ("SystemTime::now", &["api/signed.rs", "node"]),
     ("hashlink", &["expiring.rs"]),
-    ("Instant", &["expiring.rs", "hub", "node", "api/idempotency.rs", "session", "transport", "server"]),
-    ("Instant::now", &["hub/registration.rs", "node", "api/idempotency.rs", "session", "transport", "server"]),
-    ("async", &["node/pace.rs", "transport", "api", "server", "cli"]),
-    (".await", &["node/pace.rs", "transport", "api", "server", "cli"]),
+    ("Instant", &["broker", "expiring.rs", "hub", "node", "api/idempotency.rs", "session", "transport", "server"]),
+    (
+        "Instant::now",
+        &["broker", "hub/registration.rs", "node", "api/idempotency.rs", "session", "transport", "server"],
+    ),
+    ("async", &["broker", "node/pace.rs", "transport", "api", "server", "cli"]),
+    (".await", &["broker", "node/pace.rs", "transport", "api", "server", "cli"]),
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {

@@ -1,0 +1,109 @@
+//! A bus between nodes of one process, for tests of what a cluster does. Its links can be cut.
+
+use super::{Error, Feed, Link, Topic};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The bus.
+#[derive(Clone, Debug, Default)]
+pub struct Bus(Arc<Mutex<State>>);
+
+/// One node's connection to it.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    bus: Bus,
+    node: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    nodes: Vec<Node>,
+    kept: HashMap<Topic, (Bytes, Instant)>,
+}
+
+#[derive(Debug)]
+struct Node {
+    feed: Feed,
+    up: bool,
+    topics: HashSet<Topic>,
+}
+
+impl Bus {
+    /// Connects a node. The link is up, as its inbox says first.
+    pub fn connect(&self, feed: Feed) -> Memory {
+        feed.link(Link::Up);
+        let mut state = self.0.lock();
+        state.nodes.push(Node { feed, up: true, topics: HashSet::new() });
+        Memory { bus: self.clone(), node: state.nodes.len() - 1 }
+    }
+}
+
+impl Memory {
+    /// Cuts the node off.
+    pub fn cut(&self) {
+        self.set(false);
+    }
+
+    /// Lets the node back in.
+    pub fn mend(&self) {
+        self.set(true);
+    }
+
+    fn set(&self, up: bool) {
+        let node = &mut self.bus.0.lock().nodes[self.node];
+        if node.up != up {
+            node.up = up;
+            node.feed.link(if up { Link::Up } else { Link::Down });
+        }
+    }
+
+    pub(super) fn publish(&self, batch: &[(Topic, Bytes)]) -> Result<(), Error> {
+        let mut state = self.reach()?;
+        for (topic, payload) in batch {
+            for node in state.nodes.iter_mut().filter(|node| node.up && node.topics.contains(topic)) {
+                if !node.feed.message(topic.clone(), payload.clone()) {
+                    node.feed.link(Link::Down);
+                    node.feed.link(Link::Up);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn subscribe(&self, topic: &Topic) -> Result<(), Error> {
+        self.bus.0.lock().nodes[self.node].topics.insert(topic.clone());
+        self.reach().map(drop)
+    }
+
+    pub(super) fn unsubscribe(&self, topic: &Topic) {
+        self.bus.0.lock().nodes[self.node].topics.remove(topic);
+    }
+
+    pub(super) fn remember(&self, key: &Topic, value: &Bytes, ttl: Duration) -> Result<(), Error> {
+        let now = Instant::now();
+        let mut state = self.reach()?;
+        state.kept.retain(|_, (_, until)| *until > now);
+        state.kept.insert(key.clone(), (value.clone(), now + ttl));
+        Ok(())
+    }
+
+    pub(super) fn recall(&self, key: &Topic) -> Result<Option<Bytes>, Error> {
+        let now = Instant::now();
+        Ok(self.reach()?.kept.get(key).filter(|(_, until)| *until > now).map(|(value, _)| value.clone()))
+    }
+
+    pub(super) fn reset(&self) {
+        self.cut();
+        self.mend();
+    }
+
+    /// The bus, if the node is not cut off.
+    fn reach(&self) -> Result<parking_lot::MutexGuard<'_, State>, Error> {
+        let state = self.bus.0.lock();
+        if state.nodes[self.node].up { Ok(state) } else { Err(Error::Down) }
+    }
+}

@@ -1,0 +1,5 @@
+//! What every driver of the bus keeps to (`fanfare::broker`), on each of them.
+
+mod bus;
+mod memory;
+mod scenarios;

@@ -1,0 +1,26 @@
+//! The bus between nodes of one process.
+
+use super::bus::{Bus, Node};
+use fanfare::broker::{Broker, Inbox, memory};
+
+#[derive(Default)]
+struct InProcess(memory::Bus);
+
+impl Bus for InProcess {
+    async fn connect(&self) -> Node {
+        let (feed, inbox) = Inbox::new(64 << 20);
+        Node { broker: Broker::Memory(self.0.connect(feed)), inbox }
+    }
+
+    async fn cut(&mut self, node: &Node) {
+        let Broker::Memory(memory) = &node.broker;
+        memory.cut();
+    }
+
+    async fn mend(&mut self, node: &Node) {
+        let Broker::Memory(memory) = &node.broker;
+        memory.mend();
+    }
+}
+
+super::scenarios::on!(async { InProcess::default() });
