@@ -1,33 +1,36 @@
-//! One channel: its local subscribers and its members under one lock, and delivery to them.
+//! One channel: its subscribers here, and its members and numbers everywhere, under one lock, and delivery to them.
 
 use super::cache::Cache;
+use super::journal::{Fact, Journal};
 use super::occupancy::{Occupancy, Transition};
 use super::outbox::{Outbox, Push};
 use super::tally::{Due, Tally};
 use crate::protocol::presence::Member;
-use crate::protocol::{ChannelKind, ChannelName, Frame, SocketId, UserId};
+use crate::protocol::{ChannelKind, ChannelName, Frame, NodeId, SocketId, UserId};
 use indexmap::IndexMap;
 use parking_lot::RwLock;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A channel with at least one subscriber. Its lock is where joins, leaves and who hears of them are put in order,
+/// A channel with at least one subscriber, here or on another node. Its lock is where joins, leaves and who hears of them are put in order,
 /// which is what makes rosters exact (M9).
 #[derive(Debug)]
 pub(super) struct Channel {
     pub(super) name: ChannelName,
     /// Whether subscribers are told how many they are (2.9).
     tallies: bool,
-    state: RwLock<State>,
+    pub(super) state: RwLock<State>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    local: IndexMap<SocketId, Arc<Outbox>>,
-    occupancy: Occupancy,
+pub(super) struct State {
+    pub(super) local: IndexMap<SocketId, Arc<Outbox>>,
+    /// Other nodes with subscribers, and how many they have.
+    pub(super) elsewhere: Vec<(NodeId, usize)>,
+    pub(super) occupancy: Occupancy,
     tally: Tally,
     /// Set when the last subscriber leaves: the channel is about to be forgotten and takes nobody in.
-    retired: bool,
+    pub(super) retired: bool,
 }
 
 /// A connection that joins.
@@ -82,7 +85,13 @@ impl Channel {
     /// Takes a connection in: confirms to it, with the roster on presence channels and the last event on cache
     /// channels, and tells the others of a new member. One lock around all of it, so that nothing published comes
     /// before the confirmation (S2) and no member is both missing from the roster and not announced (M9).
-    pub(super) fn join(&self, new: Newcomer<'_>, max_members: usize, now: Instant) -> Result<Delivery, Refused> {
+    pub(super) fn join(
+        &self,
+        new: Newcomer<'_>,
+        max_members: usize,
+        now: Instant,
+        journal: &Journal,
+    ) -> Result<Delivery, Refused> {
         let mut state = self.state.write();
         if state.retired {
             return Err(Refused::Retired);
@@ -90,13 +99,14 @@ impl Channel {
         let mut delivery = Delivery::default();
         let confirmation = match new.member {
             None => Frame::subscribed(&self.name),
-            Some(member) if state.occupancy.len() >= max_members && !state.occupancy.contains(&member.id) => {
+            Some(member) if state.occupancy.len() >= max_members && state.occupancy.get(&member.id).is_none() => {
                 return Err(Refused::Full);
             }
             Some(member) => {
                 if state.occupancy.join(member) == Transition::MemberAdded {
                     state.deliver(&Frame::member_added(&self.name, member), None, &mut delivery);
                 }
+                self.note_member(&state, &member.id, member, journal);
                 Frame::roster(&self.name, state.occupancy.iter())
             }
         };
@@ -106,22 +116,35 @@ impl Channel {
             delivery.answer(new.socket, new.outbox, last);
         }
         state.local.insert(new.socket, new.outbox.clone());
+        journal.count(&self.name);
         self.tally(&mut state, &mut delivery, |tally, count| tally.change(count, now));
         Ok(delivery)
     }
 
     /// Lets a connection go and tells the others if a member went with it. `true` if nobody is left: the channel is
     /// then retired.
-    pub(super) fn leave(&self, socket: SocketId, member: Option<&UserId>, now: Instant) -> (bool, Delivery) {
+    pub(super) fn leave(
+        &self,
+        socket: SocketId,
+        member: Option<&UserId>,
+        now: Instant,
+        journal: &Journal,
+    ) -> (bool, Delivery) {
         let mut state = self.state.write();
         let mut delivery = Delivery::default();
         state.local.swap_remove(&socket);
-        if let Some(id) = member
-            && state.occupancy.leave(id) == Transition::MemberRemoved
-        {
-            state.deliver(&Frame::member_removed(&self.name, id), None, &mut delivery);
+        if let Some(id) = member {
+            let who = state.occupancy.get(id).map(|(member, _)| member.clone());
+            let transition = state.occupancy.leave(id);
+            if transition == Transition::MemberRemoved {
+                state.deliver(&Frame::member_removed(&self.name, id), None, &mut delivery);
+            }
+            if let Some(who) = who {
+                self.note_member(&state, id, &who, journal);
+            }
         }
-        state.retired = state.local.is_empty();
+        journal.count(&self.name);
+        state.retire();
         self.tally(&mut state, &mut delivery, |tally, count| tally.change(count, now));
         (state.retired, delivery)
     }
@@ -158,11 +181,11 @@ impl Channel {
         delivery
     }
 
-    fn tally(&self, state: &mut State, delivery: &mut Delivery, due: impl FnOnce(&mut Tally, usize) -> Due) {
+    pub(super) fn tally(&self, state: &mut State, delivery: &mut Delivery, due: impl FnOnce(&mut Tally, usize) -> Due) {
         if !self.tallies || state.local.is_empty() {
             return;
         }
-        let count = state.local.len();
+        let count = state.subscriptions();
         match due(&mut state.tally, count) {
             Due::Now => state.deliver(&Frame::subscription_count(&self.name, count), None, delivery),
             Due::Later => delivery.tally_due = true,
@@ -170,10 +193,19 @@ impl Channel {
         }
     }
 
+    /// Takes note of how many connections of a member there are here now.
+    fn note_member(&self, state: &State, id: &UserId, member: &Member, journal: &Journal) {
+        journal.note(|| {
+            let present = state.occupancy.get(id);
+            let (member, connections) = present.map_or((member, 0), |(member, here)| (member, here));
+            Fact::Member { channel: self.name.clone(), member: member.clone(), connections }
+        });
+    }
+
     pub(super) fn counts(&self) -> Counts {
         let state = self.state.read();
         let users = if self.name.kind() == ChannelKind::Presence { state.occupancy.len() } else { 0 };
-        Counts { subscriptions: state.local.len(), users }
+        Counts { subscriptions: state.subscriptions(), users }
     }
 
     /// The members, in no promised order.
@@ -181,15 +213,25 @@ impl Channel {
         self.state.read().occupancy.iter().cloned().collect()
     }
 
-    /// The subscribers.
+    /// The subscribers here.
     pub(super) fn sockets(&self) -> Vec<(SocketId, Arc<Outbox>)> {
         self.state.read().local.iter().map(|(socket, outbox)| (*socket, outbox.clone())).collect()
     }
 }
 
 impl State {
+    /// Connections subscribed, wherever they are.
+    pub(super) fn subscriptions(&self) -> usize {
+        self.local.len() + self.elsewhere.iter().map(|(_, connections)| connections).sum::<usize>()
+    }
+
+    /// Lets the channel go if nobody is left anywhere.
+    pub(super) fn retire(&mut self) {
+        self.retired = self.local.is_empty() && self.elsewhere.is_empty() && self.occupancy.len() == 0;
+    }
+
     /// The whole hot path: the exclusion is found once, then one pass that clones and queues.
-    fn deliver(&self, frame: &Frame, except: Option<SocketId>, delivery: &mut Delivery) {
+    pub(super) fn deliver(&self, frame: &Frame, except: Option<SocketId>, delivery: &mut Delivery) {
         let all = self.local.as_slice();
         let skip = except.and_then(|id| self.local.get_index_of(&id)).unwrap_or(all.len());
         let after = all.get_range(skip + 1..).into_iter().flatten();

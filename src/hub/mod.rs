@@ -6,10 +6,13 @@
 mod activity;
 mod cache;
 mod channel;
+mod elsewhere;
+mod journal;
 mod listing;
 mod occupancy;
 mod outbox;
 mod registration;
+mod shared;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -18,7 +21,7 @@ mod users;
 use crate::app::App;
 use crate::metrics::Metrics;
 use crate::protocol::presence::Member;
-use crate::protocol::{ChannelName, CloseCode, Frame, SocketId, UserId};
+use crate::protocol::{ChannelName, CloseCode, Frame, NodeId, SocketId, UserId};
 pub use activity::Volume;
 use activity::{Activity, Sums};
 use cache::Cache;
@@ -26,10 +29,13 @@ pub use cache::Cached;
 pub use channel::Counts;
 use channel::{Channel, Delivery, Newcomer, Refused};
 use dashmap::{DashMap, Entry};
+use journal::Journal;
+pub use journal::{Changes, Fact};
 pub use listing::{Filter, Listed, Page, Stats};
 pub use outbox::{Outbox, Push};
 use parking_lot::Mutex;
 pub use registration::{Registration, Subscription};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -49,12 +55,15 @@ pub struct Hub {
     users: Users,
     cache: Cache,
     activity: Activity,
+    journal: Journal,
     /// Channels whose subscribers are to be told later how many they are.
     tallies: Mutex<Vec<Arc<Channel>>>,
     connections: AtomicUsize,
     peak: AtomicUsize,
     /// Connections that count towards the app's limit.
     counted: AtomicUsize,
+    /// The same on other nodes.
+    counted_elsewhere: Mutex<HashMap<NodeId, usize>>,
 }
 
 /// The channel has all the members it may have (M4).
@@ -81,10 +90,12 @@ impl Hub {
             sockets: DashMap::with_shard_amount(SHARDS),
             users: Users::default(),
             activity: Activity::new(now),
+            journal: Journal::default(),
             tallies: Mutex::default(),
             connections: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             counted: AtomicUsize::new(0),
+            counted_elsewhere: Mutex::default(),
         }
     }
 
@@ -114,13 +125,6 @@ impl Hub {
         }
     }
 
-    /// Takes one of the places that the app's connection limit leaves.
-    fn count_one(&self) -> bool {
-        let max = Some(self.app.limits.max_connections).filter(|max| *max > 0).unwrap_or(usize::MAX);
-        let room = |count: usize| (count < max).then_some(count + 1);
-        self.counted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
-    }
-
     /// Subscribes a connection. Its outbox holds the confirmation when this returns. `member` is given on presence
     /// channels and only there. What the others heard of it has gone where the [`Reach`] says.
     pub fn subscribe(
@@ -133,10 +137,9 @@ impl Hub {
         let Registration { socket, outbox, .. } = connection;
         let cache = name.is_cache().then_some(&self.cache);
         let new = Newcomer { socket: *socket, outbox, member, cache };
-        let fresh = || Arc::new(Channel::new(name.clone(), self.app.features.subscription_count_events));
         loop {
-            let channel = self.channels.entry(name.clone()).or_insert_with(fresh).clone();
-            match channel.join(new, self.app.limits.max_presence_members, now) {
+            let channel = self.channels.entry(name.clone()).or_insert_with(|| Arc::new(self.fresh(name))).clone();
+            match channel.join(new, self.app.limits.max_presence_members, now, &self.journal) {
                 Ok(delivery) => {
                     self.report(&channel, &delivery);
                     let member = member.map(|member| member.id.clone());
@@ -248,6 +251,10 @@ impl Hub {
     /// The outboxes of all connections, to close them.
     pub fn outboxes(&self) -> Vec<Arc<Outbox>> {
         self.sockets.iter().map(|socket| socket.value().clone()).collect()
+    }
+
+    fn fresh(&self, name: &ChannelName) -> Channel {
+        Channel::new(name.clone(), self.app.features.subscription_count_events)
     }
 
     fn channel(&self, name: &ChannelName) -> Option<Arc<Channel>> {

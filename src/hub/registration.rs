@@ -59,14 +59,14 @@ impl Registration {
         let done = act();
         self.counted.store(done.is_ok(), Ordering::Relaxed);
         if done.is_err() {
-            self.hub.counted.fetch_sub(1, Ordering::Relaxed);
+            self.hub.uncount_one();
         }
         Some(done)
     }
 
     /// Signs the connection in, or renews its sign-in as the same user.
     pub fn sign_in(&self, sign_in: SignIn<'_>) {
-        let delivery = self.hub.users.sign_in(self.socket, &self.outbox, sign_in);
+        let delivery = self.hub.users.sign_in(self.socket, &self.outbox, sign_in, &self.hub.journal);
         delivery.slow.iter().for_each(|socket| self.hub.report_slow(*socket, None));
     }
 
@@ -93,12 +93,12 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let delivery = self.hub.users.sign_out(self.socket);
+        let delivery = self.hub.users.sign_out(self.socket, &self.hub.journal);
         delivery.slow.iter().for_each(|socket| self.hub.report_slow(*socket, None));
         self.hub.sockets.remove(&self.socket);
         self.hub.connections.fetch_sub(1, Ordering::Relaxed);
         if self.counted.load(Ordering::Relaxed) {
-            self.hub.counted.fetch_sub(1, Ordering::Relaxed);
+            self.hub.uncount_one();
         }
     }
 }
@@ -117,7 +117,8 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let (empty, delivery) = self.channel.leave(self.socket, self.member.as_ref(), Instant::now());
+        let (empty, delivery) =
+            self.channel.leave(self.socket, self.member.as_ref(), Instant::now(), &self.hub.journal);
         if empty {
             self.hub.forget(&self.channel);
         }

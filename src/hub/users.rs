@@ -1,9 +1,10 @@
-//! Who is signed in, and who watches whom (spec section 4). One lock for all of an app's users, so that what a watcher
-//! is told when it comes and what it is told later fit together.
+//! Who is signed in, here and on other nodes, and who here watches whom (spec section 4). One lock for all of an app's
+//! users, so that what a watcher is told when it comes and what it is told later fit together.
 
 use super::channel::Delivery;
+use super::journal::{Fact, Journal};
 use super::outbox::Outbox;
-use crate::protocol::{CloseCode, Frame, SocketId, UserId};
+use crate::protocol::{CloseCode, Frame, NodeId, SocketId, UserId};
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -27,8 +28,10 @@ struct State {
 #[derive(Debug, Default)]
 struct User {
     sessions: Sockets,
+    /// Other nodes with sessions, and how many they have.
+    elsewhere: Vec<(NodeId, usize)>,
     watchers: Sockets,
-    /// Since when there has been a session.
+    /// Since when there has been a session, wherever it was.
     since: Option<SystemTime>,
 }
 
@@ -64,7 +67,13 @@ pub struct Online {
 impl Users {
     /// Signs a connection in, or renews its sign-in as the same user (U5): answers it, tells it who of those it
     /// watches is online (W2), and tells the user's watchers if this is the user's first connection (W3).
-    pub(super) fn sign_in(&self, socket: SocketId, outbox: &Arc<Outbox>, sign_in: SignIn<'_>) -> Delivery {
+    pub(super) fn sign_in(
+        &self,
+        socket: SocketId,
+        outbox: &Arc<Outbox>,
+        sign_in: SignIn<'_>,
+        journal: &Journal,
+    ) -> Delivery {
         let SignIn { user, watch, answers, at } = sign_in;
         let mut delivery = Delivery::default();
         let mut state = self.0.lock();
@@ -76,11 +85,8 @@ impl Users {
         }
         let known = state.users.entry(user.clone()).or_default();
         known.sessions.insert(socket, outbox.clone());
-        if known.since.is_none() {
-            known.since = Some(at);
-            known.tell(&Frame::watchlist(&[user], &[]), &mut delivery);
-            state.online += 1;
-        }
+        known.note(user, at, journal);
+        state.settle(user, at, &mut delivery);
         if !watch.is_empty() {
             let (online, offline): (Vec<_>, Vec<_>) = watch.iter().partition(|id| state.is_online(id));
             delivery.push(socket, outbox, Frame::watchlist(&online, &offline));
@@ -93,22 +99,48 @@ impl Users {
     }
 
     /// Forgets a connection, signed in or not, and tells the user's watchers if it was the user's last (W3).
-    pub(super) fn sign_out(&self, socket: SocketId) -> Delivery {
+    pub(super) fn sign_out(&self, socket: SocketId, journal: &Journal) -> Delivery {
         let mut delivery = Delivery::default();
         let mut state = self.0.lock();
         let Some(Place { user, watched }) = state.places.remove(&socket) else { return delivery };
         state.unwatch(socket, &watched);
         let Some(known) = state.users.get_mut(&user) else { return delivery };
         known.sessions.swap_remove(&socket);
-        if known.sessions.is_empty() && known.since.take().is_some() {
-            known.tell(&Frame::watchlist(&[], &[&user]), &mut delivery);
-            state.online -= 1;
-        }
-        state.tidy(&user);
+        known.note(&user, SystemTime::UNIX_EPOCH, journal);
+        state.settle(&user, SystemTime::UNIX_EPOCH, &mut delivery);
         delivery
     }
 
-    /// Ends every connection signed in as `user`, whatever waits for them (4.4). How many there were.
+    /// Takes note that `node` has `connections` signed in as `user`, whom it knows to be online since `since`.
+    pub(super) fn set(&self, node: NodeId, user: &UserId, connections: usize, since: SystemTime) -> Delivery {
+        let mut delivery = Delivery::default();
+        let mut state = self.0.lock();
+        let known = state.users.entry(user.clone()).or_default();
+        known.elsewhere.retain(|(other, _)| *other != node);
+        if connections > 0 {
+            known.elsewhere.push((node, connections));
+            known.since = known.since.map(|earlier| earlier.min(since));
+        }
+        state.settle(user, since, &mut delivery);
+        delivery
+    }
+
+    /// What `node` has said, as if it had nobody any more.
+    pub(super) fn said_by(&self, node: NodeId) -> Vec<Fact> {
+        let state = self.0.lock();
+        let theirs = state.users.iter().filter(|(_, known)| known.elsewhere.iter().any(|(other, _)| *other == node));
+        let gone = |user: &UserId| Fact::User { user: user.clone(), connections: 0, since: SystemTime::UNIX_EPOCH };
+        theirs.map(|(user, _)| gone(user)).collect()
+    }
+
+    /// What this node says.
+    pub(super) fn facts(&self, facts: &mut Vec<Fact>) {
+        let state = self.0.lock();
+        let here = state.users.iter().filter(|(_, known)| !known.sessions.is_empty());
+        facts.extend(here.map(|(user, known)| known.fact(user, SystemTime::UNIX_EPOCH)));
+    }
+
+    /// Ends every connection here that is signed in as `user`, whatever waits for it (4.4). How many there were.
     pub(super) fn terminate(&self, user: &UserId) -> usize {
         let sessions = self.sessions(user);
         for (_, outbox) in &sessions {
@@ -117,7 +149,7 @@ impl Users {
         sessions.len()
     }
 
-    /// The connections signed in as `user`.
+    /// The connections here that are signed in as `user`.
     pub(super) fn sessions(&self, user: &UserId) -> Vec<(SocketId, Arc<Outbox>)> {
         let state = self.0.lock();
         let sessions = state.users.get(user).map(|known| &known.sessions);
@@ -128,7 +160,8 @@ impl Users {
     pub(super) fn online(&self, user: &UserId) -> Option<Online> {
         let state = self.0.lock();
         let known = state.users.get(user)?;
-        Some(Online { connections: known.sessions.len(), since: known.since? })
+        let elsewhere: usize = known.elsewhere.iter().map(|(_, connections)| connections).sum();
+        Some(Online { connections: known.sessions.len() + elsewhere, since: known.since? })
     }
 
     /// Who the connection is signed in as.
@@ -156,15 +189,47 @@ impl State {
         }
     }
 
+    /// Tells the user's watchers if the user has come or gone with what changed at `at`.
+    fn settle(&mut self, user: &UserId, at: SystemTime, delivery: &mut Delivery) {
+        let Some(known) = self.users.get_mut(user) else { return };
+        match (known.is_somewhere(), known.since) {
+            (true, None) => {
+                known.since = Some(at);
+                known.tell(&Frame::watchlist(&[user], &[]), delivery);
+                self.online += 1;
+            }
+            (false, Some(_)) => {
+                known.since = None;
+                known.tell(&Frame::watchlist(&[], &[user]), delivery);
+                self.online -= 1;
+            }
+            _ => {}
+        }
+        self.tidy(user);
+    }
+
     /// Forgets a user whom nobody is and nobody watches.
     fn tidy(&mut self, user: &UserId) {
-        if self.users.get(user).is_some_and(|known| known.sessions.is_empty() && known.watchers.is_empty()) {
+        if self.users.get(user).is_some_and(|known| !known.is_somewhere() && known.watchers.is_empty()) {
             self.users.remove(user);
         }
     }
 }
 
 impl User {
+    fn is_somewhere(&self) -> bool {
+        !self.sessions.is_empty() || !self.elsewhere.is_empty()
+    }
+
+    /// Takes note of the user's connections here, which changed at `at`.
+    fn note(&self, user: &UserId, at: SystemTime, journal: &Journal) {
+        journal.note(|| self.fact(user, at));
+    }
+
+    fn fact(&self, user: &UserId, at: SystemTime) -> Fact {
+        Fact::User { user: user.clone(), connections: self.sessions.len(), since: self.since.unwrap_or(at) }
+    }
+
     fn tell(&self, frame: &Frame, delivery: &mut Delivery) {
         for (socket, outbox) in &self.watchers {
             delivery.push(*socket, outbox, frame.clone());

@@ -53,6 +53,17 @@ impl UserId {
     }
 }
 
+/// A process as one of several that act as one server. Drawn anew at each start, so that what an earlier life said is
+/// never taken for this one's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub u64);
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

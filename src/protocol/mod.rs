@@ -24,6 +24,6 @@ pub use channel::{ChannelKind, ChannelName};
 pub use close::CloseCode;
 pub use command::Command;
 pub use frame::Frame;
-pub use ids::{SocketId, UserId};
+pub use ids::{NodeId, SocketId, UserId};
 pub use refusal::{Refusal, Rejection};
 pub use user::User;

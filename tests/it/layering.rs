@@ -49,7 +49,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("hyper", &["transport", "api", "server"]),
     ("http_body_util", &["api"]),
     ("tower_http", &["api/cors.rs"]),
-    ("dashmap", &["hub/mod.rs"]),
+    ("dashmap", &["hub/mod.rs", "hub/shared.rs"]),
     ("parking_lot", &["broker", "hub", "api/idempotency.rs"]),
     ("utoipa", &["api"]),
     ("clap", &["cli"]),

@@ -1,4 +1,5 @@
 mod kept;
+mod shared;
 mod told;
 
 use super::*;

@@ -1,0 +1,141 @@
+//! The hub as one of several: what this node tells the others, and what they say. Each node alone says what is so on
+//! it, so there is never anything to reconcile; members who come and go, numbers and who is online follow from it here.
+
+use super::Hub;
+use super::channel::Channel;
+use super::elsewhere::Applied;
+use super::journal::{Changes, Fact};
+use crate::protocol::{ChannelName, NodeId};
+use dashmap::Entry;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+impl Hub {
+    /// Starts taking note of what other nodes must know.
+    pub fn share(&self) {
+        self.journal.open();
+    }
+
+    /// Ready once something is to be told at once.
+    pub fn poll_changes(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.journal.poll_ready(cx)
+    }
+
+    /// What has changed, of what is to be told at once.
+    pub fn changes(&self) -> Changes {
+        self.journal.take()
+    }
+
+    /// What has changed in numbers, which are told a few times a second.
+    pub fn numbers(&self) -> Vec<Fact> {
+        let channels = self.journal.take_channels();
+        let connections = |channel: ChannelName| {
+            let connections = self.channel(&channel).map_or(0, |channel| channel.connections_here());
+            Fact::Connections { channel, connections }
+        };
+        channels.into_iter().map(connections).chain([self.counted()]).collect()
+    }
+
+    /// All that is so on this node. What changes meanwhile is among [`Hub::changes`] as well.
+    pub fn facts(&self) -> Vec<Fact> {
+        // Collected first: a channel's lock is not taken under that of the map.
+        let channels: Vec<_> = self.channels.iter().map(|entry| entry.value().clone()).collect();
+        let mut facts = vec![self.counted()];
+        channels.iter().for_each(|channel| channel.facts(&mut facts));
+        self.users.facts(&mut facts);
+        facts
+    }
+
+    /// Takes note of what `node` says.
+    pub fn apply(&self, node: NodeId, fact: &Fact, now: Instant) {
+        match fact {
+            Fact::Connections { channel, connections } => {
+                self.apply_to(channel, *connections > 0, |channel| channel.set_connections(node, *connections, now));
+            }
+            Fact::Member { channel, member, connections } => {
+                self.apply_to(channel, *connections > 0, |channel| channel.set_member(node, member, *connections));
+            }
+            Fact::User { user, connections, since } => {
+                let delivery = self.users.set(node, user, *connections, *since);
+                delivery.slow.iter().for_each(|socket| self.report_slow(*socket, None));
+            }
+            Fact::App { counted } => {
+                self.counted_elsewhere.lock().insert(node, *counted);
+            }
+        }
+    }
+
+    /// Takes note that what `node` says is all there is on it.
+    pub fn replace(&self, node: NodeId, facts: &[Fact], now: Instant) {
+        let said: HashSet<_> = facts.iter().map(Fact::about).collect();
+        for gone in self.said_by(node).iter().filter(|fact| !said.contains(&fact.about())) {
+            self.apply(node, gone, now);
+        }
+        facts.iter().for_each(|fact| self.apply(node, fact, now));
+    }
+
+    /// Takes note that `node` is gone, and everybody on it.
+    pub fn forget_node(&self, node: NodeId, now: Instant) {
+        self.said_by(node).iter().for_each(|gone| self.apply(node, gone, now));
+        self.counted_elsewhere.lock().remove(&node);
+    }
+
+    /// What `node` has said, as if it had nobody any more.
+    fn said_by(&self, node: NodeId) -> Vec<Fact> {
+        let channels: Vec<_> = self.channels.iter().map(|entry| entry.value().clone()).collect();
+        let mut facts: Vec<_> = channels.iter().flat_map(|channel| channel.said_by(node)).collect();
+        facts.extend(self.users.said_by(node));
+        facts
+    }
+
+    /// Applies a fact to a channel, which is made for one that says that somebody is there.
+    fn apply_to(&self, name: &ChannelName, make: bool, apply: impl Fn(&Channel) -> Applied) {
+        loop {
+            let channel = match self.channels.entry(name.clone()) {
+                Entry::Occupied(channel) => channel.get().clone(),
+                Entry::Vacant(_) if !make => return,
+                Entry::Vacant(place) => place.insert(Arc::new(self.fresh(name))).clone(),
+            };
+            match apply(&channel) {
+                Applied::Done(retired, delivery) => {
+                    if retired {
+                        self.forget(&channel);
+                    }
+                    return self.report(&channel, &delivery);
+                }
+                Applied::Retired => self.forget(&channel),
+            }
+        }
+    }
+
+    /// Takes one of the places that the app's connection limit leaves, wherever the others are taken.
+    pub(super) fn count_one(&self) -> bool {
+        let max = Some(self.app.limits.max_connections).filter(|max| *max > 0).unwrap_or(usize::MAX);
+        let elsewhere = if self.journal.is_on() { self.counted_elsewhere.lock().values().sum() } else { 0 };
+        let room = |count: usize| (count + elsewhere < max).then_some(count + 1);
+        self.counted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
+    }
+
+    pub(super) fn uncount_one(&self) {
+        self.counted.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn counted(&self) -> Fact {
+        Fact::App { counted: self.counted.load(Ordering::Relaxed) }
+    }
+}
+
+impl Fact {
+    /// What a fact is about: of two about the same, the later one counts.
+    fn about(&self) -> (u8, &str, &str) {
+        match self {
+            Self::Connections { channel, .. } => (0, channel.as_str(), ""),
+            Self::Member { channel, member, .. } => (1, channel.as_str(), member.id.as_str()),
+            Self::User { user, .. } => (2, user.as_str(), ""),
+            Self::App { .. } => (3, "", ""),
+        }
+    }
+}
