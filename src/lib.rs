@@ -15,6 +15,7 @@
 //! | 1 | [`expiring`] | values kept for a time, bounded in bytes |
 //! | 2 | [`broker`] | bytes between nodes: topics on a bus |
 //! | 2 | [`hub`] | one app's connections, channels, members, users and kept events on this node. Synchronous. |
+//! | 3 | [`cluster`] | what nodes say to each other |
 //! | 3 | [`node`] | the use cases: connect, subscribe, sign in, publish, look, terminate |
 //! | 4 | [`session`] | one connection's side of the protocol, whatever carries it |
 //! | 5 | [`transport`] | WebSockets: upgrade, one task for each connection, batched writes |
@@ -93,6 +94,7 @@ pub mod api;
 pub mod app;
 pub mod broker;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod expiring;
 pub mod hub;

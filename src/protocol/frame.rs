@@ -161,6 +161,19 @@ impl Frame {
         &self.0
     }
 
+    /// A text frame that another node made, or `None` if it is not exactly one: a client would hang up on it.
+    pub fn received(bytes: Bytes) -> Option<Self> {
+        let (header, len) = match *bytes.get(..2)? {
+            [TEXT, 127] => (HEADER, u64::from_be_bytes(bytes.get(2..HEADER)?.try_into().ok()?)),
+            [TEXT, 126] => (HEADER - 6, u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?).into()),
+            [TEXT, len @ ..126] => (HEADER - 8, len.into()),
+            _ => return None,
+        };
+        let payload = bytes.get(header..).filter(|payload| payload.len() as u64 == len)?;
+        std::str::from_utf8(payload).ok()?;
+        Some(Self(bytes))
+    }
+
     /// The frame's payload: for all but close and ping frames a JSON text.
     pub fn payload(&self) -> &[u8] {
         let header = match self.0[1] {

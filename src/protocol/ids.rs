@@ -21,6 +21,17 @@ impl SocketId {
         Self(half(bits >> 32), half(bits & 0xffff_ffff))
     }
 
+    /// The two halves, for nodes to tell each other.
+    pub fn halves(self) -> (u32, u32) {
+        (self.0, self.1)
+    }
+
+    /// The id of these halves; `None` if this server never gives it out.
+    pub fn from_halves(high: u32, low: u32) -> Option<Self> {
+        let given = |half| (1..=HALF).contains(&u64::from(half));
+        (given(high) && given(low)).then_some(Self(high, low))
+    }
+
     /// Reads `digits.digits`. `None` is a well-formed id that this server never gives out, so nobody has it.
     pub fn parse(text: &str) -> Result<Option<Self>, MalformedSocketId> {
         let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());

@@ -50,6 +50,12 @@ impl Member {
         Ok(member)
     }
 
+    /// A member whom another node introduces; `None` if `info` is not JSON.
+    pub fn introduced(id: &str, info: &str) -> Option<Self> {
+        let info = RawValue::from_string(info.to_owned()).ok()?;
+        Some(Self { id: UserId::new(id), info: info.into() })
+    }
+
     /// A member with what the app says about them; nothing is `{}`.
     pub(super) fn new(id: UserId, info: Option<&RawValue>) -> Self {
         let info = info.map_or("{}", RawValue::get).to_owned();

@@ -27,6 +27,17 @@ impl Secret {
         lower && hex::decode_to_slice(signature, &mut digest).is_ok() && self.mac(parts).verify_slice(&digest).is_ok()
     }
 
+    /// The first half of the signature of `bytes`, for nodes that know the secret.
+    pub fn seal(&self, bytes: &[u8]) -> [u8; 16] {
+        let digest = self.0.clone().chain_update(bytes).finalize().into_bytes();
+        std::array::from_fn(|n| digest[n])
+    }
+
+    /// Whether `seal` is that of `bytes`.
+    pub fn is_sealed(&self, bytes: &[u8], seal: &[u8]) -> bool {
+        seal.len() == 16 && self.0.clone().chain_update(bytes).verify_truncated_left(seal).is_ok()
+    }
+
     fn mac(&self, parts: &[&str]) -> Hmac<Sha256> {
         let mut mac = self.0.clone();
         for part in parts {

@@ -1,0 +1,5 @@
+//! Several nodes as one: what they say to each other.
+//!
+//! Must not know: sockets, HTTP, or which driver the bus has.
+
+pub mod wire;

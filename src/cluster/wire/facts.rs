@@ -1,0 +1,94 @@
+//! Facts in bytes: for each its length, so that unknown ones can be passed over, its kind, its app, and the rest.
+
+use super::read::Reader;
+use super::{MOST_NAME, put_bytes};
+use crate::hub::Fact;
+use crate::protocol::presence::Member;
+use crate::protocol::{ChannelName, UserId};
+use bytes::BufMut;
+use std::time::{Duration, SystemTime};
+
+/// The largest `user_info` an app may allow.
+const MOST_INFO: usize = 1 << 20;
+
+/// A fact and the app that it is about.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// The app's id.
+    pub app: String,
+    /// What is so.
+    pub fact: Fact,
+}
+
+pub(super) fn put(out: &mut Vec<u8>, told: &[Told]) {
+    for told in told {
+        let start = out.len();
+        out.put_u32(0);
+        put_fact(out, told);
+        let len = u32::try_from(out.len() - start - 4).expect("no fact is 4 GiB long");
+        out[start..start + 4].copy_from_slice(&len.to_be_bytes());
+    }
+}
+
+fn put_fact(out: &mut Vec<u8>, Told { app, fact }: &Told) {
+    let kind = match fact {
+        Fact::Connections { .. } => 1,
+        Fact::Member { .. } => 2,
+        Fact::User { .. } => 3,
+        Fact::App { .. } => 4,
+    };
+    out.put_u8(kind);
+    put_bytes(out, app.as_bytes());
+    match fact {
+        Fact::Connections { channel, connections } => {
+            put_bytes(out, channel.as_str().as_bytes());
+            out.put_u64(*connections as u64);
+        }
+        Fact::Member { channel, member, connections } => {
+            put_bytes(out, channel.as_str().as_bytes());
+            put_bytes(out, member.id.as_str().as_bytes());
+            put_bytes(out, member.info.get().as_bytes());
+            out.put_u64(*connections as u64);
+        }
+        Fact::User { user, connections, since } => {
+            put_bytes(out, user.as_str().as_bytes());
+            out.put_u64(*connections as u64);
+            let since = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            out.put_u64(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        }
+        Fact::App { counted } => out.put_u64(*counted as u64),
+    }
+}
+
+/// Reads all facts that are left; those of unknown kinds are passed over.
+pub(super) fn read(reader: &mut Reader) -> Option<Vec<Told>> {
+    let mut told = Vec::new();
+    while !reader.is_empty() {
+        let mut one = Reader::new(reader.bytes()?);
+        let kind = one.u8()?;
+        if (1..=4).contains(&kind) {
+            told.push(Told { app: one.text(MOST_NAME)?, fact: read_fact(kind, &mut one)? });
+        }
+    }
+    Some(told)
+}
+
+fn read_fact(kind: u8, one: &mut Reader) -> Option<Fact> {
+    let channel = |one: &mut Reader| ChannelName::parse(&one.text(MOST_NAME)?, MOST_NAME).ok();
+    // No node has more connections, so sums over all nodes never overflow.
+    let number = |one: &mut Reader| one.u64()?.try_into().ok().map(|count: u32| count as usize);
+    Some(match kind {
+        1 => Fact::Connections { channel: channel(one)?, connections: number(one)? },
+        2 => {
+            let channel = channel(one)?;
+            let member = Member::introduced(&one.text(MOST_NAME)?, &one.text(MOST_INFO)?)?;
+            Fact::Member { channel, member, connections: number(one)? }
+        }
+        3 => {
+            let (user, connections) = (UserId::new(&one.text(MOST_NAME)?), number(one)?);
+            let since = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(one.u64()?))?;
+            Fact::User { user, connections, since }
+        }
+        _ => Fact::App { counted: number(one)? },
+    })
+}

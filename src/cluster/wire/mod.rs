@@ -1,0 +1,215 @@
+//! What nodes say to each other, in bytes.
+//!
+//! An envelope is: version, kind, origin, number, body, and a seal where the cluster has a key. Numbers are big-endian,
+//! texts have their length in front. Whatever comes in may come from anybody who can reach the bus: every length is
+//! checked against what is there, and what is malformed, or unknown because it comes from a later version, is `None`.
+//! A later version may add kinds, kinds of facts, and members at the end of any of them, and remain readable; it changes
+//! the version only where it would be misunderstood.
+
+mod facts;
+mod read;
+
+use crate::protocol::signature::Secret;
+use crate::protocol::{ChannelName, Frame, NodeId, SocketId, UserId};
+use bytes::{BufMut, Bytes};
+pub use facts::Told;
+use read::Reader;
+
+const VERSION: u8 = 1;
+const SEAL: usize = 16;
+/// Longer than any name an app allows.
+const MOST_NAME: usize = 1024;
+
+/// Something said by one node to the others.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    /// Who says it.
+    pub origin: NodeId,
+    /// Grows with everything the node says, so that what is said again is told apart.
+    pub number: u64,
+    /// What is said.
+    pub said: Said,
+}
+
+/// What nodes say.
+#[derive(Clone, Debug)]
+pub enum Said {
+    /// On a channel's topic: an event for its subscribers.
+    Event {
+        /// The one connection that does not hear of it.
+        except: Option<SocketId>,
+        /// What they get, finished.
+        frame: Frame,
+    },
+    /// The node is alive, and has told so many times what has changed.
+    Alive {
+        /// The number of the last [`Said::Changed`].
+        serial: u64,
+    },
+    /// Something has changed on the node.
+    Changed {
+        /// One more than the last time.
+        serial: u64,
+        /// What.
+        told: Vec<Told>,
+    },
+    /// A part of all that is so on the node.
+    All {
+        /// The number of the last [`Said::Changed`] before it.
+        serial: u64,
+        /// Which part, from 0 on.
+        part: u32,
+        /// Of how many.
+        parts: u32,
+        /// What is so.
+        told: Vec<Told>,
+    },
+    /// Another node is asked to tell all that is so on it.
+    Ask {
+        /// Which one.
+        node: NodeId,
+    },
+    /// The node stops, and everybody on it is gone.
+    Leaving,
+    /// Every connection signed in as a user is to end.
+    EndUser {
+        /// The app.
+        app: String,
+        /// The user.
+        user: UserId,
+    },
+    /// Every connection subscribed to a channel is to end.
+    EndChannel {
+        /// The app.
+        app: String,
+        /// The channel.
+        channel: ChannelName,
+    },
+}
+
+impl Envelope {
+    /// The envelope in bytes, sealed where the cluster has a `key`.
+    pub fn encode(&self, key: Option<&Secret>) -> Bytes {
+        let mut out = Vec::with_capacity(64 + self.said.size());
+        out.put_u8(VERSION);
+        out.put_u8(self.said.kind());
+        out.put_u64(self.origin.0);
+        out.put_u64(self.number);
+        self.said.put(&mut out);
+        if let Some(key) = key {
+            let seal = key.seal(&out);
+            out.put_slice(&seal);
+        }
+        out.into()
+    }
+
+    /// Reads an envelope, which must be sealed where the cluster has a `key`.
+    pub fn decode(bytes: &Bytes, key: Option<&Secret>) -> Option<Self> {
+        let body = match key {
+            None => bytes.clone(),
+            Some(key) => {
+                let end = bytes.len().checked_sub(SEAL)?;
+                key.is_sealed(&bytes[..end], &bytes[end..]).then(|| bytes.slice(..end))?
+            }
+        };
+        let mut reader = Reader::new(body);
+        if reader.u8()? != VERSION {
+            return None;
+        }
+        let kind = reader.u8()?;
+        let (origin, number) = (NodeId(reader.u64()?), reader.u64()?);
+        Some(Self { origin, number, said: Said::read(kind, &mut reader)? })
+    }
+}
+
+impl Said {
+    fn kind(&self) -> u8 {
+        match self {
+            Self::Event { .. } => 1,
+            Self::Alive { .. } => 2,
+            Self::Changed { .. } => 3,
+            Self::All { .. } => 4,
+            Self::Ask { .. } => 5,
+            Self::Leaving => 6,
+            Self::EndUser { .. } => 7,
+            Self::EndChannel { .. } => 8,
+        }
+    }
+
+    /// About how many bytes it takes.
+    fn size(&self) -> usize {
+        match self {
+            Self::Event { frame, .. } => frame.size(),
+            Self::Changed { told, .. } | Self::All { told, .. } => told.len() * 64,
+            _ => 0,
+        }
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Event { except, frame } => {
+                let (high, low) = except.map_or((0, 0), SocketId::halves);
+                out.put_u32(high);
+                out.put_u32(low);
+                put_bytes(out, frame.bytes());
+            }
+            Self::Alive { serial } => out.put_u64(*serial),
+            Self::Changed { serial, told } => {
+                out.put_u64(*serial);
+                facts::put(out, told);
+            }
+            Self::All { serial, part, parts, told } => {
+                out.put_u64(*serial);
+                out.put_u32(*part);
+                out.put_u32(*parts);
+                facts::put(out, told);
+            }
+            Self::Ask { node } => out.put_u64(node.0),
+            Self::Leaving => {}
+            Self::EndUser { app, user } => {
+                put_bytes(out, app.as_bytes());
+                put_bytes(out, user.as_str().as_bytes());
+            }
+            Self::EndChannel { app, channel } => {
+                put_bytes(out, app.as_bytes());
+                put_bytes(out, channel.as_str().as_bytes());
+            }
+        }
+    }
+
+    fn read(kind: u8, reader: &mut Reader) -> Option<Self> {
+        Some(match kind {
+            1 => Self::Event {
+                except: match (reader.u32()?, reader.u32()?) {
+                    (0, 0) => None,
+                    (high, low) => Some(SocketId::from_halves(high, low)?),
+                },
+                frame: Frame::received(reader.bytes()?)?,
+            },
+            2 => Self::Alive { serial: reader.u64()? },
+            3 => Self::Changed { serial: reader.u64()?, told: facts::read(reader)? },
+            4 => Self::All {
+                serial: reader.u64()?,
+                part: reader.u32()?,
+                parts: reader.u32()?,
+                told: facts::read(reader)?,
+            },
+            5 => Self::Ask { node: NodeId(reader.u64()?) },
+            6 => Self::Leaving,
+            7 => Self::EndUser { app: reader.text(MOST_NAME)?, user: UserId::new(&reader.text(MOST_NAME)?) },
+            8 => Self::EndChannel {
+                app: reader.text(MOST_NAME)?,
+                channel: ChannelName::parse(&reader.text(MOST_NAME)?, MOST_NAME).ok()?,
+            },
+            _ => return None,
+        })
+    }
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.put_u32(u32::try_from(bytes.len()).expect("nothing said is 4 GiB long"));
+    out.put_slice(bytes);
+}
+
+#[cfg(test)]
+mod tests;

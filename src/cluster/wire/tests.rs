@@ -1,0 +1,136 @@
+//! What was said is read as it was said, and nothing that comes in does harm.
+
+use super::*;
+use crate::hub::Fact;
+use crate::protocol::presence::Member;
+use proptest::prelude::*;
+use std::time::{Duration, SystemTime};
+
+fn name() -> impl Strategy<Value = ChannelName> {
+    "(private-|presence-|#server-to-user-)?[A-Za-z0-9_=@,.;-]{1,20}"
+        .prop_map(|name| ChannelName::parse(&name, 164).unwrap())
+}
+
+fn fact() -> impl Strategy<Value = Fact> {
+    let count = 0..=u32::MAX as usize;
+    let member = (".{1,8}", ".{0,8}")
+        .prop_map(|(id, info)| Member::introduced(&id, &serde_json::Value::from(info).to_string()).unwrap());
+    let since = (0..u64::from(u32::MAX)).prop_map(|ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms));
+    prop_oneof![
+        (name(), count.clone()).prop_map(|(channel, connections)| Fact::Connections { channel, connections }),
+        (name(), member, count.clone()).prop_map(|(channel, member, connections)| Fact::Member {
+            channel,
+            member,
+            connections
+        }),
+        (".{1,8}", count.clone(), since).prop_map(|(user, connections, since)| Fact::User {
+            user: UserId::new(&user),
+            connections,
+            since
+        }),
+        count.prop_map(|counted| Fact::App { counted }),
+    ]
+}
+
+fn told() -> impl Strategy<Value = Vec<Told>> {
+    proptest::collection::vec((".{1,8}", fact()).prop_map(|(app, fact)| Told { app, fact }), 0..5)
+}
+
+fn said() -> impl Strategy<Value = Said> {
+    let except = proptest::option::of(any::<u64>().prop_map(SocketId::from_random));
+    let frame = (name(), ".{0,300}").prop_map(|(channel, data)| {
+        let data = serde_json::value::RawValue::from_string(serde_json::Value::from(data).to_string()).unwrap();
+        Frame::event(&channel, "e", &data, None)
+    });
+    prop_oneof![
+        (except, frame).prop_map(|(except, frame)| Said::Event { except, frame }),
+        any::<u64>().prop_map(|serial| Said::Alive { serial }),
+        (any::<u64>(), told()).prop_map(|(serial, told)| Said::Changed { serial, told }),
+        (any::<u64>(), any::<u32>(), any::<u32>(), told()).prop_map(|(serial, part, parts, told)| Said::All {
+            serial,
+            part,
+            parts,
+            told
+        }),
+        any::<u64>().prop_map(|node| Said::Ask { node: NodeId(node) }),
+        Just(Said::Leaving),
+        (".{1,8}", ".{1,8}").prop_map(|(app, user)| Said::EndUser { app, user: UserId::new(&user) }),
+        (".{1,8}", name()).prop_map(|(app, channel)| Said::EndChannel { app, channel }),
+    ]
+}
+
+fn envelope() -> impl Strategy<Value = Envelope> {
+    (any::<u64>(), any::<u64>(), said()).prop_map(|(origin, number, said)| Envelope {
+        origin: NodeId(origin),
+        number,
+        said,
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_was_said_is_read(envelope in envelope()) {
+        for key in [None, Some(Secret::new("key"))] {
+            let read = Envelope::decode(&envelope.encode(key.as_ref()), key.as_ref()).expect("it is well-formed");
+            prop_assert_eq!(format!("{:?}", read), format!("{:?}", envelope));
+        }
+    }
+
+    /// A part of it, or one changed byte, is refused where there is a key, and harmless where there is none.
+    #[test]
+    fn what_was_tampered_with_is_refused(envelope in envelope(), at in any::<prop::sample::Index>(), bit in 0..8_u8) {
+        let key = Secret::new("key");
+        let bytes = envelope.encode(Some(&key));
+        prop_assert!(Envelope::decode(&bytes, Some(&Secret::new("other"))).is_none());
+        let at = at.index(bytes.len());
+        prop_assert!(Envelope::decode(&bytes.slice(..at), Some(&key)).is_none());
+        let mut changed = bytes.to_vec();
+        changed[at] ^= 1 << bit;
+        let changed = Bytes::from(changed);
+        prop_assert!(Envelope::decode(&changed, Some(&key)).is_none());
+        let _ = Envelope::decode(&changed, None);
+        let _ = Envelope::decode(&changed.slice(..at), None);
+    }
+
+    #[test]
+    fn anything_may_come(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0..10_u8) {
+        let _ = Envelope::decode(&bytes.clone().into(), None);
+        let mut envelope = vec![VERSION, kind];
+        envelope.extend([0; 16]);
+        envelope.extend(bytes);
+        let _ = Envelope::decode(&envelope.into(), None);
+    }
+}
+
+#[test]
+fn what_a_later_version_adds_is_passed_over() {
+    let fact = |counted| Told { app: "1".into(), fact: Fact::App { counted } };
+    let said = Said::Changed { serial: 7, told: vec![fact(1)] };
+    let mut bytes = Envelope { origin: NodeId(1), number: 2, said }.encode(None).to_vec();
+    // A fact of an unknown kind, then one with a member more.
+    bytes.extend([0, 0, 0, 3, 99, 1, 2]);
+    bytes.extend([0, 0, 0, 16, 4, 0, 0, 0, 1, b'1', 0, 0, 0, 0, 0, 0, 0, 2, 42, 42]);
+    let read = Envelope::decode(&bytes.clone().into(), None).unwrap();
+    let Said::Changed { serial: 7, told } = read.said else { panic!("{read:?}") };
+    assert_eq!(format!("{told:?}"), format!("{:?}", [fact(1), fact(2)]));
+    for (at, unknown) in [(0, VERSION + 1), (1, 99)] {
+        let mut later = bytes.clone();
+        later[at] = unknown;
+        assert!(Envelope::decode(&later.into(), None).is_none());
+    }
+}
+
+#[test]
+fn a_frame_that_is_none_is_refused() {
+    let frame = Frame::pong().bytes().clone();
+    assert_eq!(Frame::received(frame.clone()), Some(Frame::pong()));
+    let long = Frame::error(None, &"x".repeat(70_000));
+    assert_eq!(Frame::received(long.bytes().clone()), Some(long));
+    let mut binary = frame.to_vec();
+    binary[0] = 0x82;
+    let mut no_text = frame.to_vec();
+    no_text[5] = 0xff;
+    for bytes in [vec![], vec![0x81], frame[..frame.len() - 1].to_vec(), [&frame[..], b"x"].concat(), binary, no_text] {
+        assert_eq!(Frame::received(bytes.clone().into()), None, "{bytes:?}");
+    }
+}
