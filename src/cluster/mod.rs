@@ -2,4 +2,6 @@
 //!
 //! Must not know: sockets, HTTP, or which driver the bus has.
 
+pub mod home;
+pub mod peers;
 pub mod wire;

@@ -65,7 +65,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("SystemTime", &["api/signed.rs", "protocol/request.rs", "hub", "cluster", "node"]),
     ("SystemTime::now", &["api/signed.rs", "node"]),
     ("hashlink", &["expiring.rs"]),
-    ("Instant", &["broker", "expiring.rs", "hub", "node", "api/idempotency.rs", "session", "transport", "server"]),
+    ("Instant", &["broker", "cluster", "expiring.rs", "hub", "node", "api/idempotency.rs", "session", "transport", "server"]),
     (
         "Instant::now",
         &["broker", "hub/registration.rs", "node", "api/idempotency.rs", "session", "transport", "server"],
