@@ -3,5 +3,7 @@
 //! Must not know: sockets, HTTP, or which driver the bus has.
 
 pub mod home;
+pub mod interests;
+pub mod outgoing;
 pub mod peers;
 pub mod wire;

@@ -1,0 +1,185 @@
+//! Which channels' topics this node is subscribed to: those it has subscribers of, those somebody is about to subscribe
+//! to, and for a moment those that have just lost their last one, as people reload pages.
+
+use crate::broker::Topic;
+use crate::protocol::{ChannelName, NodeId};
+use parking_lot::Mutex;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// How long a topic without subscribers stays subscribed.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The topics of one node.
+#[derive(Clone, Debug, Default)]
+pub struct Interests(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    topics: HashMap<Topic, Interest>,
+    /// Topics that somebody has let go of, oldest first. Some of them are held again.
+    idle: VecDeque<(Instant, Topic)>,
+}
+
+#[derive(Debug)]
+struct Interest {
+    app: Arc<str>,
+    channel: ChannelName,
+    /// Turns `true` once the bus has acknowledged the subscription, or does not in time.
+    stands: watch::Receiver<bool>,
+    pins: usize,
+    /// The last number heard from each node: what is not above it is a repeat.
+    heard: Vec<(NodeId, u64)>,
+}
+
+/// Keeps a topic subscribed while somebody is about to subscribe to its channel.
+#[derive(Debug)]
+pub struct Pin {
+    interests: Interests,
+    topic: Topic,
+}
+
+/// A pinned topic.
+#[derive(Debug)]
+pub struct Pinned {
+    /// The pin.
+    pub pin: Pin,
+    /// Turns `true` once the subscription stands.
+    pub stands: watch::Receiver<bool>,
+    /// To be told when it does, if the topic has to be subscribed first: by whoever gets this.
+    pub subscribe: Option<watch::Sender<bool>>,
+}
+
+impl Interests {
+    /// Pins a channel's topic.
+    pub fn pin(&self, topic: Topic, app: &Arc<str>, channel: &ChannelName) -> Pinned {
+        let mut subscribe = None;
+        let mut state = self.0.lock();
+        let interest = state.topics.entry(topic.clone()).or_insert_with(|| {
+            let (sender, stands) = watch::channel(false);
+            subscribe = Some(sender);
+            Interest { app: app.clone(), channel: channel.clone(), stands, pins: 0, heard: Vec::new() }
+        });
+        interest.pins += 1;
+        let stands = interest.stands.clone();
+        drop(state);
+        Pinned { pin: Pin { interests: self.clone(), topic }, stands, subscribe }
+    }
+
+    /// Whose topic it is, for a message that `node` has numbered; `None` if nobody is interested, or it is a repeat.
+    pub fn hear(&self, topic: &Topic, node: NodeId, number: u64) -> Option<(Arc<str>, ChannelName)> {
+        let mut state = self.0.lock();
+        let interest = state.topics.get_mut(topic)?;
+        match interest.heard.iter_mut().find(|(known, _)| *known == node) {
+            Some((_, heard)) if number <= *heard => return None,
+            Some((_, heard)) => *heard = number,
+            None => interest.heard.push((node, number)),
+        }
+        Some((interest.app.clone(), interest.channel.clone()))
+    }
+
+    /// Takes note that a topic's channel may have lost its last subscriber.
+    pub fn idle(&self, topic: Topic, now: Instant) {
+        self.0.lock().idle.push_back((now, topic));
+    }
+
+    /// Gives up topics that have been idle for a while and that nobody needs, each by `unsubscribe` before anybody can
+    /// pin it again. `is_needed` says whether a channel of an app has subscribers.
+    pub fn release(&self, now: Instant, is_needed: impl Fn(&str, &ChannelName) -> bool, unsubscribe: impl Fn(&Topic)) {
+        let mut state = self.0.lock();
+        while let Some((_, topic)) = state.idle.pop_front_if(|(since, _)| now >= *since + LINGER) {
+            let free = |interest: &Interest| interest.pins == 0 && !is_needed(&interest.app, &interest.channel);
+            if state.topics.get(&topic).is_some_and(free) {
+                state.topics.remove(&topic);
+                unsubscribe(&topic);
+            }
+        }
+    }
+
+    /// Forgets what was heard from a node that is gone.
+    pub fn forget(&self, node: NodeId) {
+        for interest in self.0.lock().topics.values_mut() {
+            interest.heard.retain(|(known, _)| *known != node);
+        }
+    }
+
+    /// Topics subscribed.
+    pub fn len(&self) -> usize {
+        self.0.lock().topics.len()
+    }
+
+    /// Whether no topic is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let mut state = self.interests.0.lock();
+        if let Some(interest) = state.topics.get_mut(&self.topic) {
+            interest.pins -= 1;
+            if interest.pins == 0 {
+                state.idle.push_back((Instant::now(), self.topic.clone()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    const NODE: NodeId = NodeId(2);
+
+    fn topic(name: &str) -> Topic {
+        Topic::new(&["t", name])
+    }
+
+    fn pin(interests: &Interests, name: &str) -> Pinned {
+        interests.pin(topic(name), &"app".into(), &ChannelName::parse(name, 164).unwrap())
+    }
+
+    fn release(interests: &Interests, now: Instant, needed: &[&str]) -> Vec<String> {
+        let released = RefCell::new(Vec::new());
+        let is_needed = |_: &str, channel: &ChannelName| needed.contains(&channel.as_str());
+        interests.release(now, is_needed, |topic| released.borrow_mut().push(topic.as_str().to_owned()));
+        released.into_inner()
+    }
+
+    #[test]
+    fn a_topic_is_subscribed_once_and_released_a_moment_after_the_last() {
+        let (interests, soon) = (Interests::default(), Instant::now() + Duration::from_secs(60));
+        let one = pin(&interests, "a");
+        assert!(one.subscribe.is_some() && !*one.stands.borrow());
+        let two = pin(&interests, "a");
+        assert!(two.subscribe.is_none());
+        one.subscribe.unwrap().send(true).unwrap();
+        assert!(*two.stands.borrow());
+        drop(one.pin);
+        assert!(release(&interests, soon, &[]).is_empty(), "the other pin holds it");
+        drop(two.pin);
+        assert!(release(&interests, Instant::now(), &[]).is_empty(), "somebody may come back");
+        assert!(release(&interests, soon, &["a"]).is_empty(), "somebody is subscribed");
+        assert!(release(&interests, soon, &[]).is_empty(), "nobody has let go since");
+        interests.idle(topic("a"), Instant::now());
+        assert_eq!(release(&interests, soon, &[]), ["t.a"]);
+        assert!(interests.is_empty());
+        assert!(pin(&interests, "a").subscribe.is_some());
+    }
+
+    #[test]
+    fn repeats_are_told_apart_for_each_node() {
+        let interests = Interests::default();
+        let _pin = pin(&interests, "a");
+        let hear = |name, node, number| interests.hear(&topic(name), NodeId(node), number).is_some();
+        assert_eq!([hear("a", 2, 5), hear("a", 2, 5), hear("a", 2, 4), hear("a", 2, 7)], [true, false, false, true]);
+        assert!(hear("a", 3, 1));
+        assert!(!hear("b", 2, 8), "nobody is interested");
+        interests.forget(NODE);
+        assert!(hear("a", 2, 1));
+    }
+}
