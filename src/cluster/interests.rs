@@ -122,7 +122,7 @@ impl Drop for Pin {
         if let Some(interest) = state.topics.get_mut(&self.topic) {
             interest.pins -= 1;
             if interest.pins == 0 {
-                state.idle.push_back((Instant::now(), self.topic.clone()));
+                state.idle.push_back((super::now(), self.topic.clone()));
             }
         }
     }

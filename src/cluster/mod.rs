@@ -1,9 +1,192 @@
-//! Several nodes as one: what they say to each other.
+//! Several nodes as one.
+//!
+//! Each node alone says what is so on it (facts), numbered, on a topic that all nodes hear; everything else is worked out
+//! by each of them from what all say. Events go to the channel's own topic, which only nodes with subscribers hear.
 //!
 //! Must not know: sockets, HTTP, or which driver the bus has.
 
+mod actor;
 pub mod home;
 pub mod interests;
 pub mod outgoing;
 pub mod peers;
+#[cfg(test)]
+mod tests;
 pub mod wire;
+
+use crate::broker::{Broker, Error, Topic};
+use crate::hub::Hub;
+use crate::protocol::signature::Secret;
+use crate::protocol::{ChannelName, Frame, NodeId, SocketId, UserId};
+pub use actor::Actor;
+use interests::{Interests, Pinned};
+use outgoing::{Kind, Outgoing};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::time::{sleep, timeout};
+use wire::{Envelope, Said};
+
+/// How long a subscriber waits for the bus. Longer than that, and it is taken in all the same: what others publish
+/// reaches it once the link is back.
+const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(2);
+/// Between two tries to hand over what the bus has not taken.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
+
+/// The hubs of this node, by the ids of their apps.
+pub type Hubs = Arc<HashMap<String, Arc<Hub>>>;
+
+/// This node as one of several. Clones are the same node.
+#[derive(Clone, Debug)]
+pub struct Cluster(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    me: NodeId,
+    settings: Settings,
+    /// The topic that all nodes hear.
+    control: Topic,
+    broker: Broker,
+    hubs: Hubs,
+    outgoing: Outgoing,
+    interests: Interests,
+    up: AtomicBool,
+}
+
+/// How nodes find and trust each other.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What all topics start with: nodes with the same prefix on the same bus are one cluster.
+    pub prefix: String,
+    /// What everything said is sealed with, if it is.
+    pub key: Option<Secret>,
+    /// How much may wait for the bus, in bytes.
+    pub outage_bytes: usize,
+    /// For how long something may wait for the bus.
+    pub outage: Duration,
+}
+
+/// The time by the runtime's clock, which tests can wind.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+impl Cluster {
+    /// The node `me` with its hubs, which start taking notes.
+    pub fn new(me: NodeId, settings: Settings, broker: Broker, hubs: Hubs) -> Self {
+        hubs.values().for_each(|hub| hub.share());
+        let control = Topic::new(&[&settings.prefix, "$nodes"]);
+        let outgoing = Outgoing::new(settings.outage_bytes, settings.outage);
+        let (interests, up) = (Interests::default(), AtomicBool::new(false));
+        Self(Arc::new(Shared { me, settings, control, broker, hubs, outgoing, interests, up }))
+    }
+
+    /// Whether the link to the bus is up.
+    pub fn is_up(&self) -> bool {
+        self.0.up.load(Ordering::Relaxed)
+    }
+
+    /// Whether an event may be published: if not, other nodes could not get it in time.
+    pub fn accepts(&self) -> bool {
+        self.0.outgoing.accepts(now())
+    }
+
+    /// Sends an event to the subscribers on other nodes. Those here have it.
+    pub fn publish(&self, app: &str, channel: &ChannelName, except: Option<SocketId>, kept: bool, frame: &Frame) {
+        let said = Said::Event { except, kept, frame: frame.clone() };
+        self.say(Kind::Event, self.topic(app, channel), said);
+    }
+
+    /// Ends the connections that are signed in as `user` on other nodes.
+    pub fn end_user(&self, app: &str, user: &UserId) {
+        self.say(Kind::Command, self.0.control.clone(), Said::EndUser { app: app.to_owned(), user: user.clone() });
+    }
+
+    /// Ends the connections that are subscribed to `channel` on other nodes.
+    pub fn end_channel(&self, app: &str, channel: &ChannelName) {
+        let said = Said::EndChannel { app: app.to_owned(), channel: channel.clone() };
+        self.say(Kind::Command, self.0.control.clone(), said);
+    }
+
+    /// Sees to it that what is published on a channel anywhere arrives here, from when `stands` turns true.
+    pub fn pin(&self, app: &Arc<str>, channel: &ChannelName) -> Pinned {
+        let topic = self.topic(app, channel);
+        let mut pinned = self.0.interests.pin(topic.clone(), app, channel);
+        if let Some(stands) = pinned.subscribe.take() {
+            let broker = self.0.broker.clone();
+            // Nobody waits for it by itself: whoever is about to subscribe may be gone before it is done.
+            tokio::spawn(async move {
+                if !matches!(timeout(SUBSCRIBE_WITHIN, broker.subscribe(&topic)).await, Ok(Ok(()))) {
+                    tracing::debug!(topic = topic.as_str(), "the bus has not taken a subscription yet");
+                }
+                stands.send_replace(true);
+            });
+        }
+        pinned
+    }
+
+    /// Tells the others that this node stops, and waits until the bus has taken that and all that waited before it, at
+    /// most for `patience`.
+    pub async fn leave(&self, patience: Duration) {
+        self.tell(Said::Leaving);
+        let all = async {
+            while self.0.outgoing.bytes() > 0 {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if timeout(patience, all).await.is_err() {
+            tracing::warn!(bytes = self.0.outgoing.bytes(), "the bus has not taken all that was said before the stop");
+        }
+    }
+
+    /// Hands what is said to the bus, for as long as the node runs.
+    pub async fn send(&self) {
+        let Shared { broker, outgoing, .. } = &*self.0;
+        loop {
+            poll_fn(|cx| outgoing.poll_ready(cx)).await;
+            let batch = outgoing.batch();
+            match broker.publish(&batch.messages).await {
+                Ok(()) => outgoing.sent(&batch),
+                Err(Error::Down) => sleep(TRY_AGAIN).await,
+                Err(Error::Refused(_)) => {
+                    self.send_singly(&batch.messages).await;
+                    outgoing.sent(&batch);
+                }
+            }
+        }
+    }
+
+    /// Hands messages over one by one, because the bus refuses one of them.
+    async fn send_singly(&self, messages: &[(Topic, bytes::Bytes)]) {
+        for message in messages {
+            loop {
+                match self.0.broker.publish(std::slice::from_ref(message)).await {
+                    Ok(()) => break,
+                    Err(Error::Down) => sleep(TRY_AGAIN).await,
+                    Err(Error::Refused(why)) => {
+                        let (topic, bytes) = (message.0.as_str(), message.1.len());
+                        tracing::error!(topic, bytes, "the bus does not take an event for other nodes: {why}");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Says something about this node to all others.
+    fn tell(&self, said: Said) {
+        self.say(Kind::News, self.0.control.clone(), said);
+    }
+
+    fn say(&self, kind: Kind, topic: Topic, said: Said) {
+        let Shared { me, settings, outgoing, .. } = &*self.0;
+        outgoing
+            .push(kind, topic, now(), |number| Envelope { origin: *me, number, said }.encode(settings.key.as_ref()));
+    }
+
+    fn topic(&self, app: &str, channel: &ChannelName) -> Topic {
+        Topic::new(&[&self.0.settings.prefix, app, channel.as_str()])
+    }
+}

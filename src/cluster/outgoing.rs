@@ -29,6 +29,8 @@ struct State {
     control: VecDeque<Message>,
     events: VecDeque<Message>,
     bytes: usize,
+    /// The last number given.
+    number: u64,
     waker: Option<Waker>,
 }
 
@@ -80,9 +82,12 @@ impl Outgoing {
         self.state.lock().bytes
     }
 
-    /// Queues a message, whose `number` is above that of any before it.
-    pub fn push(&self, kind: Kind, number: u64, topic: Topic, bytes: Bytes, now: Instant) {
+    /// Queues the message that `make` makes of its number, which is above that of any before it.
+    pub fn push(&self, kind: Kind, topic: Topic, now: Instant, make: impl FnOnce(u64) -> Bytes) {
         let mut state = self.state.lock();
+        state.number += 1;
+        let number = state.number;
+        let bytes = make(number);
         state.bytes += bytes.len() + OVERHEAD;
         let message = Message { number, since: now, topic, bytes, kind };
         let queue = if kind == Kind::Event { &mut state.events } else { &mut state.control };
@@ -158,14 +163,14 @@ mod tests {
     #[test]
     fn what_the_bus_has_not_taken_is_handed_over_again() {
         let (queue, now) = (Outgoing::new(10_000, Duration::from_secs(30)), Instant::now());
-        let push = |kind, number, name| queue.push(kind, number, topic(name), Bytes::from_static(b"x"), now);
-        push(Kind::Event, 1, "a");
-        push(Kind::News, 2, "news");
-        push(Kind::Command, 3, "end");
-        push(Kind::Event, 4, "b");
+        let push = |kind, name| queue.push(kind, topic(name), now, |_| Bytes::from_static(b"x"));
+        push(Kind::Event, "a");
+        push(Kind::News, "news");
+        push(Kind::Command, "end");
+        push(Kind::Event, "b");
         let batch = queue.batch();
         assert_eq!(names(&batch), ["news", "end", "a", "b"]);
-        push(Kind::Event, 5, "c");
+        push(Kind::Event, "c");
         queue.link_is_down();
         assert_eq!(names(&queue.batch()), ["end", "a", "b", "c"]);
         queue.sent(&batch);
@@ -180,10 +185,11 @@ mod tests {
         let (queue, start) = (Outgoing::new(1000, Duration::from_secs(30)), Instant::now());
         let after = |secs| start + Duration::from_secs(secs);
         assert!(queue.accepts(start));
-        queue.push(Kind::Event, 1, topic("a"), Bytes::from(vec![0; 500]), start);
+        let push = || queue.push(Kind::Event, topic("a"), start, |_| Bytes::from(vec![0; 500]));
+        push();
         assert!(queue.accepts(after(30)));
         assert!(!queue.accepts(after(31)));
-        queue.push(Kind::Event, 2, topic("a"), Bytes::from(vec![0; 500]), start);
+        push();
         assert!(!queue.accepts(start));
         queue.sent(&queue.batch());
         assert!(queue.accepts(after(31)));
@@ -192,10 +198,10 @@ mod tests {
     #[test]
     fn batches_are_bounded_and_never_empty() {
         let (queue, now) = (Outgoing::new(1 << 30, Duration::from_secs(30)), Instant::now());
-        for number in 0..300 {
-            queue.push(Kind::Event, number, topic("a"), Bytes::from_static(b"x"), now);
+        for _ in 0..300 {
+            queue.push(Kind::Event, topic("a"), now, |_| Bytes::from_static(b"x"));
         }
-        queue.push(Kind::Event, 300, topic("b"), Bytes::from(vec![0; 3 << 20]), now);
+        queue.push(Kind::Event, topic("b"), now, |_| Bytes::from(vec![0; 3 << 20]));
         let mut sizes = Vec::new();
         while let batch @ Batch { event: Some(_), .. } = queue.batch() {
             sizes.push(batch.messages.len());

@@ -99,10 +99,9 @@ impl Journal {
         }
     }
 
-    /// Takes note that the connections of a channel have changed, which is told before long. Users' own channels are
-    /// nobody else's business (U13).
+    /// Takes note that the connections of a channel have changed, which is told before long.
     pub(super) fn count(&self, channel: &ChannelName) {
-        if self.is_on() && !channel.is_user() {
+        if self.is_on() {
             self.state.lock().channels.insert(channel.clone());
         }
     }

@@ -62,7 +62,9 @@ pub struct Hub {
     peak: AtomicUsize,
     /// Connections that count towards the app's limit.
     counted: AtomicUsize,
-    /// The same on other nodes.
+    /// How many they were when other nodes were last told.
+    counted_told: AtomicUsize,
+    /// How many there are on other nodes.
     counted_elsewhere: Mutex<HashMap<NodeId, usize>>,
 }
 
@@ -95,6 +97,7 @@ impl Hub {
             connections: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             counted: AtomicUsize::new(0),
+            counted_told: AtomicUsize::new(0),
             counted_elsewhere: Mutex::default(),
         }
     }

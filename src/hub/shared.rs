@@ -2,10 +2,11 @@
 //! it, so there is never anything to reconcile; members who come and go, numbers and who is online follow from it here.
 
 use super::Hub;
+use super::activity::Sums;
 use super::channel::Channel;
 use super::elsewhere::Applied;
 use super::journal::{Changes, Fact};
-use crate::protocol::{ChannelName, NodeId};
+use crate::protocol::{ChannelName, Frame, NodeId, SocketId};
 use dashmap::Entry;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -29,14 +30,20 @@ impl Hub {
         self.journal.take()
     }
 
-    /// What has changed in numbers, which are told a few times a second.
+    /// What has changed in numbers, which are told a few times a second; those of users' own channels included, which
+    /// are nobody else's business (U13).
     pub fn numbers(&self) -> Vec<Fact> {
         let channels = self.journal.take_channels();
         let connections = |channel: ChannelName| {
             let connections = self.channel(&channel).map_or(0, |channel| channel.connections_here());
             Fact::Connections { channel, connections }
         };
-        channels.into_iter().map(connections).chain([self.counted()]).collect()
+        let mut facts: Vec<_> = channels.into_iter().map(connections).collect();
+        let counted = self.counted.load(Ordering::Relaxed);
+        if self.counted_told.swap(counted, Ordering::Relaxed) != counted {
+            facts.push(Fact::App { counted });
+        }
+        facts
     }
 
     /// All that is so on this node. What changes meanwhile is among [`Hub::changes`] as well.
@@ -47,6 +54,22 @@ impl Hub {
         channels.iter().for_each(|channel| channel.facts(&mut facts));
         self.users.facts(&mut facts);
         facts
+    }
+
+    /// Whether the channel has subscribers here.
+    pub fn is_subscribed(&self, name: &ChannelName) -> bool {
+        self.channel(name).is_some_and(|channel| channel.connections_here() > 0)
+    }
+
+    /// Queues an event that was published on another node for the subscribers here. A cache channel keeps it if it is
+    /// to be `kept`.
+    pub fn arrive(&self, name: &ChannelName, except: Option<SocketId>, kept: bool, frame: &Frame, now: Instant) {
+        let delivery = if kept && name.is_cache() {
+            self.keep(name, except, now, frame)
+        } else {
+            self.deliver(name, except, || frame.clone())
+        };
+        self.activity.add(Sums { deliveries: delivery.queued as u64, published: 0, client_events: 0 }, now);
     }
 
     /// Takes note of what `node` says.

@@ -61,7 +61,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("std::net", &["config", "server", "cli"]),
     ("std::env", &["config", "main.rs"]),
     ("std::fs", &["config"]),
-    ("tracing", &["hub", "node", "session", "transport", "api", "server", "cli"]),
+    ("tracing", &["broker", "hub", "cluster", "node", "session", "transport", "api", "server", "cli"]),
     ("SystemTime", &["api/signed.rs", "protocol/request.rs", "hub", "cluster", "node"]),
     ("SystemTime::now", &["api/signed.rs", "node"]),
     ("hashlink", &["expiring.rs"]),

@@ -38,6 +38,8 @@ pub enum Said {
     Event {
         /// The one connection that does not hear of it.
         except: Option<SocketId>,
+        /// Whether a cache channel keeps it for newcomers.
+        kept: bool,
         /// What they get, finished.
         frame: Frame,
     },
@@ -147,10 +149,11 @@ impl Said {
 
     fn put(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Event { except, frame } => {
+            Self::Event { except, kept, frame } => {
                 let (high, low) = except.map_or((0, 0), SocketId::halves);
                 out.put_u32(high);
                 out.put_u32(low);
+                out.put_u8((*kept).into());
                 put_bytes(out, frame.bytes());
             }
             Self::Alive { serial } => out.put_u64(*serial),
@@ -184,6 +187,7 @@ impl Said {
                     (0, 0) => None,
                     (high, low) => Some(SocketId::from_halves(high, low)?),
                 },
+                kept: reader.u8()? != 0,
                 frame: Frame::received(reader.bytes()?)?,
             },
             2 => Self::Alive { serial: reader.u64()? },

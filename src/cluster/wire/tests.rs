@@ -43,7 +43,7 @@ fn said() -> impl Strategy<Value = Said> {
         Frame::event(&channel, "e", &data, None)
     });
     prop_oneof![
-        (except, frame).prop_map(|(except, frame)| Said::Event { except, frame }),
+        (except, any::<bool>(), frame).prop_map(|(except, kept, frame)| Said::Event { except, kept, frame }),
         any::<u64>().prop_map(|serial| Said::Alive { serial }),
         (any::<u64>(), told()).prop_map(|(serial, told)| Said::Changed { serial, told }),
         (any::<u64>(), any::<u32>(), any::<u32>(), told()).prop_map(|(serial, part, parts, told)| Said::All {

@@ -1,0 +1,256 @@
+//! The node's part in the conversation: hears what others say, tells what is so here, notices who is gone. One task,
+//! with these inputs: the bus, changes in the hubs, and three clocks.
+
+use super::Cluster;
+use super::interests::Interests;
+use super::peers::{BEAT, Do, Peers};
+use super::wire::{Envelope, Said, Told};
+use crate::broker::{Inbox, Incoming, Link, Topic};
+use crate::hub::Fact;
+use crate::protocol::NodeId;
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::time::{MissedTickBehavior, interval};
+
+/// Between two tellings of numbers.
+const NUMBERS: Duration = Duration::from_millis(250);
+/// Between two looks at who is still there.
+const LOOK: Duration = Duration::from_secs(1);
+/// Silence of this node's own signs of life, which come back to it, after which the link is taken for dead.
+const ECHO_WITHIN: Duration = Duration::from_secs(5);
+/// Facts in one message.
+const PART: usize = 1000;
+/// Who asks for everything so soon after it was told will hear it.
+const TOLD_JUST_NOW: Duration = Duration::from_millis(500);
+
+/// The task.
+#[derive(Debug)]
+pub struct Actor {
+    cluster: Cluster,
+    inbox: Inbox,
+    peers: Peers,
+    /// The number of the last change told.
+    serial: u64,
+    echo: Instant,
+    told_all: Option<Instant>,
+}
+
+impl Actor {
+    /// The task of `cluster`, which hears what comes into `inbox`.
+    pub fn new(cluster: &Cluster, inbox: Inbox) -> Self {
+        let now = super::now();
+        let peers = Peers::new(cluster.0.me, now);
+        Self { cluster: cluster.clone(), inbox, peers, serial: 0, echo: now, told_all: None }
+    }
+
+    /// Takes part until the bus's driver is gone.
+    pub async fn run(mut self) {
+        let control = self.cluster.0.control.clone();
+        // If the link is down, it will be subscribed with the others when it comes up.
+        let _ = self.cluster.0.broker.subscribe(&control).await;
+        let clock = |period| {
+            let mut clock = interval(period);
+            clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            clock
+        };
+        let (mut numbers, mut look, mut beat) = (clock(NUMBERS), clock(LOOK), clock(BEAT));
+        let cluster = self.cluster.clone();
+        loop {
+            tokio::select! {
+                incoming = self.inbox.next() => match incoming {
+                    Some(Incoming::Message { topic, payload }) => self.hear(&topic, &payload),
+                    Some(Incoming::Link(Link::Up)) => self.link_is_up(),
+                    Some(Incoming::Link(Link::Down)) => self.link_is_down(),
+                    None => return,
+                },
+                () = poll_fn(|cx| poll_changes(&cluster, cx)) => self.tell_changes(),
+                _ = numbers.tick() => self.tell_numbers(),
+                _ = look.tick() => self.look(),
+                _ = beat.tick() => self.tell_alive(),
+            }
+        }
+    }
+
+    fn hear(&mut self, topic: &Topic, payload: &Bytes) {
+        let shared = &self.cluster.0;
+        let Some(envelope) = Envelope::decode(payload, shared.settings.key.as_ref()) else {
+            tracing::debug!(topic = topic.as_str(), bytes = payload.len(), "a message on the bus makes no sense");
+            return;
+        };
+        let now = super::now();
+        if envelope.origin == shared.me {
+            if *topic == shared.control {
+                self.echo = now;
+            }
+        } else if *topic == shared.control {
+            let to_do = self.peers.hear(envelope, now);
+            self.act(to_do);
+        } else if let Said::Event { except, kept, frame } = envelope.said
+            && let Some((app, channel)) = shared.interests.hear(topic, envelope.origin, envelope.number)
+            && let Some(hub) = shared.hubs.get(&*app)
+        {
+            hub.arrive(&channel, except, kept, &frame, now);
+        }
+    }
+
+    fn act(&mut self, to_do: Vec<Do>) {
+        let now = super::now();
+        for to_do in to_do {
+            let shared = &self.cluster.0;
+            match to_do {
+                Do::Apply(node, told) => {
+                    for Told { app, fact } in told {
+                        if let Some(hub) = shared.hubs.get(&app) {
+                            hub.apply(node, &fact, now);
+                        }
+                    }
+                }
+                Do::Replace(node, told) => self.replace(node, told, now),
+                Do::Forget(node) => {
+                    tracing::info!(node.id = %node, "node is gone");
+                    shared.hubs.values().for_each(|hub| hub.forget_node(node, now));
+                    shared.interests.forget(node);
+                }
+                Do::Ask(node) => self.cluster.tell(Said::Ask { node }),
+                Do::TellAll => self.tell_all(now),
+                Do::End(Said::EndUser { app, user }) => {
+                    shared.hubs.get(&app).map(|hub| hub.terminate_user(&user));
+                }
+                Do::End(Said::EndChannel { app, channel }) => {
+                    shared.hubs.get(&app).map(|hub| hub.terminate_channel(&channel));
+                }
+                Do::End(_) => {}
+            }
+        }
+    }
+
+    fn replace(&self, node: NodeId, told: Vec<Told>, now: Instant) {
+        let mut by_app = HashMap::<String, Vec<Fact>>::new();
+        for Told { app, fact } in told {
+            by_app.entry(app).or_default().push(fact);
+        }
+        for (app, hub) in self.cluster.0.hubs.iter() {
+            hub.replace(node, by_app.get(app).map_or(&[], Vec::as_slice), now);
+        }
+        tracing::info!(node.id = %node, "node is known");
+    }
+
+    fn link_is_up(&mut self) {
+        let now = super::now();
+        tracing::info!("link to the bus is up");
+        self.cluster.0.up.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.peers.link_is_up(now);
+        self.echo = now;
+        // What has changed meanwhile was not told: the gap lets the others ask.
+        self.serial += 1;
+        self.tell_alive();
+    }
+
+    fn link_is_down(&mut self) {
+        tracing::warn!("link to the bus is down: events for other nodes wait, news of them does not come");
+        self.cluster.0.up.store(false, std::sync::atomic::Ordering::Relaxed);
+        self.cluster.0.outgoing.link_is_down();
+    }
+
+    fn tell_alive(&self) {
+        if self.cluster.is_up() {
+            self.cluster.tell(Said::Alive { serial: self.serial });
+        }
+    }
+
+    /// Tells members and users who came and went.
+    fn tell_changes(&mut self) {
+        let (mut told, mut all) = (Vec::new(), false);
+        for (app, hub) in self.cluster.0.hubs.iter() {
+            let changes = hub.changes();
+            all |= changes.all;
+            told.extend(changes.facts.into_iter().map(|fact| Told { app: app.clone(), fact }));
+        }
+        if all {
+            // Too much to tell one by one: the gap lets the others ask for everything.
+            self.serial += 1;
+        }
+        self.tell(told);
+    }
+
+    /// Tells how many connections there are where that has changed, and lets go of topics that nobody needs.
+    fn tell_numbers(&mut self) {
+        let (now, mut told) = (super::now(), Vec::new());
+        let Self { cluster, .. } = self;
+        for (app, hub) in cluster.0.hubs.iter() {
+            for fact in hub.numbers() {
+                if let Fact::Connections { channel, connections: 0 } = &fact {
+                    cluster.0.interests.idle(cluster.topic(app, channel), now);
+                }
+                if !matches!(&fact, Fact::Connections { channel, .. } if channel.is_user()) {
+                    told.push(Told { app: app.clone(), fact });
+                }
+            }
+        }
+        let subscribed = |app: &str, channel: &_| cluster.0.hubs.get(app).is_some_and(|hub| hub.is_subscribed(channel));
+        let interests: &Interests = &cluster.0.interests;
+        interests.release(now, subscribed, |topic| cluster.0.broker.unsubscribe(topic));
+        self.tell(told);
+    }
+
+    fn tell(&mut self, told: Vec<Told>) {
+        if !self.cluster.is_up() {
+            return;
+        }
+        let mut told = told.into_iter().peekable();
+        while told.peek().is_some() {
+            self.serial += 1;
+            let part = told.by_ref().take(PART).collect();
+            self.cluster.tell(Said::Changed { serial: self.serial, told: part });
+        }
+    }
+
+    /// Tells everything, in one go and in order with the changes.
+    fn tell_all(&mut self, now: Instant) {
+        if self.told_all.is_some_and(|told| now.saturating_duration_since(told) < TOLD_JUST_NOW) {
+            return;
+        }
+        self.told_all = Some(now);
+        self.tell_changes();
+        let hubs = self.cluster.0.hubs.iter();
+        let told = |(app, hub): (&String, &std::sync::Arc<crate::hub::Hub>)| {
+            let app = app.clone();
+            hub.facts().into_iter().map(move |fact| Told { app: app.clone(), fact })
+        };
+        let told: Vec<_> = hubs.flat_map(told).collect();
+        let parts = u32::try_from(told.len().div_ceil(PART).max(1)).expect("no node has that many facts");
+        let mut chunks = told.chunks(PART);
+        for part in 0..parts {
+            let told = chunks.next().unwrap_or_default().to_vec();
+            self.cluster.tell(Said::All { serial: self.serial, part, parts, told });
+        }
+    }
+
+    fn look(&mut self) {
+        if !self.cluster.is_up() {
+            return;
+        }
+        let now = super::now();
+        if now.saturating_duration_since(self.echo) > ECHO_WITHIN {
+            tracing::warn!("the link to the bus looks alive and is not: connecting anew");
+            self.echo = now;
+            self.cluster.0.broker.reset();
+        }
+        let to_do = self.peers.tick(now);
+        self.act(to_do);
+    }
+}
+
+/// Ready once a hub has something to tell at once.
+fn poll_changes(cluster: &Cluster, cx: &mut Context<'_>) -> Poll<()> {
+    let mut ready = Poll::Pending;
+    for hub in cluster.0.hubs.values() {
+        if hub.poll_changes(cx).is_ready() {
+            ready = Poll::Ready(());
+        }
+    }
+    ready
+}

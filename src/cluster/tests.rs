@@ -1,0 +1,260 @@
+//! Three nodes of one process on a bus whose links can be cut, by a clock that is wound.
+
+use super::*;
+use crate::app::App;
+use crate::broker::memory::{Bus, Memory};
+use crate::broker::{Broker, Inbox};
+use crate::hub::{Counts, Registration, Subscription};
+use crate::protocol::presence::Member;
+use std::collections::BTreeSet;
+use std::task::{Context, Poll, Waker};
+use tokio::task::JoinHandle;
+
+const APP: &str = "app";
+
+struct Node {
+    cluster: Cluster,
+    hub: Arc<Hub>,
+    link: Memory,
+    tasks: [JoinHandle<()>; 2],
+}
+
+fn name(name: &str) -> ChannelName {
+    ChannelName::parse(name, 164).unwrap()
+}
+
+impl Node {
+    fn start(bus: &Bus, id: u64, key: Option<&str>) -> Self {
+        let (feed, inbox) = Inbox::new(64 << 20);
+        let link = bus.connect(feed);
+        let hub = Arc::new(Hub::new(App::new(APP, "key", "secret").into(), Arc::default(), now()));
+        let settings = Settings {
+            prefix: "test".into(),
+            key: key.map(Secret::new),
+            outage_bytes: 1 << 20,
+            outage: Duration::from_secs(30),
+        };
+        let hubs = Arc::new(HashMap::from([(APP.to_owned(), hub.clone())]));
+        let cluster = Cluster::new(NodeId(id), settings, Broker::Memory(link.clone()), hubs);
+        let sender = cluster.clone();
+        let tasks = [tokio::spawn(Actor::new(&cluster, inbox).run()), tokio::spawn(async move { sender.send().await })];
+        Self { cluster, hub, link, tasks }
+    }
+
+    /// Ends the node as a crash does.
+    fn kill(&self) {
+        self.link.cut();
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+
+    async fn subscribe(&self, channel: &str, user: Option<&str>) -> Client {
+        let mut pinned = self.cluster.pin(&APP.into(), &name(channel));
+        pinned.stands.wait_for(|stands| *stands).await.unwrap();
+        let connection = self.hub.register().unwrap();
+        let member = user.map(|user| Member::introduced(user, "{}").unwrap());
+        let joined = self.hub.subscribe(&name(channel), &connection, member.as_ref(), now()).unwrap();
+        Client { connection, subscription: Some(joined.0) }
+    }
+
+    fn publish(&self, channel: &str, text: &str) {
+        let data = serde_json::value::RawValue::from_string(format!("{text:?}")).unwrap();
+        let frame = Frame::event(&name(channel), "e", &data, None);
+        self.hub.publish(&name(channel), None, now(), || frame.clone());
+        self.cluster.publish(APP, &name(channel), None, true, &frame);
+    }
+
+    fn users(&self, channel: &str) -> BTreeSet<String> {
+        self.hub.members(&name(channel)).iter().map(|member| member.id.as_str().to_owned()).collect()
+    }
+}
+
+struct Client {
+    connection: Registration,
+    subscription: Option<Subscription>,
+}
+
+impl Client {
+    /// What came, in short: the data of events, and the events of members.
+    fn heard(&self) -> Vec<String> {
+        let outbox = self.connection.outbox();
+        let Poll::Ready(()) = outbox.poll_ready(&mut Context::from_waker(Waker::noop())) else { return Vec::new() };
+        let frames = outbox.take().unwrap_or_default();
+        outbox.written();
+        let short = |frame: &Frame| {
+            let frame: serde_json::Value = serde_json::from_slice(frame.payload()).unwrap();
+            let data = frame["data"].as_str().unwrap().to_owned();
+            match frame["event"].as_str().unwrap() {
+                "e" => Some(data),
+                "pusher_internal:subscription_succeeded" => None,
+                event => Some(format!("{} {data}", event.trim_start_matches("pusher_internal:"))),
+            }
+        };
+        frames.iter().filter_map(short).collect()
+    }
+}
+
+/// Lets the clock run until something holds; how long it took.
+async fn eventually(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
+    let start = now();
+    while !holds() {
+        assert!(now() - start < Duration::from_secs(60), "never happened: {what}");
+        sleep(Duration::from_millis(10)).await;
+    }
+    now() - start
+}
+
+fn set(users: &[&str]) -> BTreeSet<String> {
+    users.iter().map(|user| (*user).to_owned()).collect()
+}
+
+async fn three() -> [Node; 3] {
+    let bus = Bus::default();
+    let nodes = [1, 2, 3].map(|id| Node::start(&bus, id, None));
+    eventually("the links are up", || nodes.iter().all(|node| node.cluster.is_up())).await;
+    nodes
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_reach_subscribers_everywhere_once_and_in_order() {
+    let [a, b, c] = three().await;
+    let (one, two) = (a.subscribe("x", None).await, b.subscribe("x", None).await);
+    for n in 0..500 {
+        a.publish("x", &n.to_string());
+        c.publish("x", &format!("c{n}"));
+    }
+    let mut heard = [Vec::new(), Vec::new()];
+    eventually("everything has come", || {
+        for (client, heard) in [&one, &two].into_iter().zip(&mut heard) {
+            heard.extend(client.heard());
+        }
+        heard.iter().all(|heard| heard.len() >= 1000)
+    })
+    .await;
+    for heard in heard {
+        let (theirs, ours): (Vec<_>, Vec<_>) = heard.into_iter().partition(|data| data.starts_with('c'));
+        assert_eq!(ours, (0..500).map(|n| n.to_string()).collect::<Vec<_>>());
+        assert_eq!(theirs, (0..500).map(|n| format!("c{n}")).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_and_numbers_are_the_same_everywhere() {
+    let nodes = three().await;
+    let mut ann = nodes[0].subscribe("presence-x", Some("ann")).await;
+    let bob = nodes[1].subscribe("presence-x", Some("bob")).await;
+    let again = nodes[2].subscribe("presence-x", Some("ann")).await;
+    let agree = |users: &[&str], subscriptions: usize| {
+        let counts = Counts { subscriptions, users: users.len() };
+        nodes
+            .iter()
+            .all(|node| node.users("presence-x") == set(users) && node.hub.counts(&name("presence-x")) == counts)
+    };
+    let took = eventually("everybody is known", || agree(&["ann", "bob"], 3)).await;
+    assert!(took < Duration::from_millis(500), "{took:?}");
+    assert!(ann.heard().iter().any(|event| event.starts_with("member_added") && event.contains("bob")));
+    bob.heard();
+    ann.subscription.take();
+    eventually("a connection less", || agree(&["ann", "bob"], 2)).await;
+    assert_eq!(bob.heard(), [""; 0]);
+    drop(again);
+    eventually("a member less", || agree(&["bob"], 1)).await;
+    assert_eq!(bob.heard(), [r#"member_removed {"user_id":"ann"}"#]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_node_is_forgotten_in_10_s_and_one_that_leaves_at_once() {
+    let bus = Bus::default();
+    let [a, b, c] = [1, 2, 3].map(|id| Node::start(&bus, id, None));
+    let watcher = a.subscribe("presence-x", Some("watcher")).await;
+    let (_two, _three) = (b.subscribe("presence-x", Some("two")).await, c.subscribe("presence-x", Some("three")).await);
+    eventually("all are known", || a.users("presence-x").len() == 3).await;
+    watcher.heard();
+    b.kill();
+    let took = eventually("the dead are gone", || a.users("presence-x").len() == 2).await;
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert_eq!(watcher.heard(), [r#"member_removed {"user_id":"two"}"#]);
+    c.cluster.leave(Duration::from_secs(1)).await;
+    c.kill();
+    let took = eventually("who leaves is gone", || a.users("presence-x").len() == 1).await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert_eq!(watcher.heard(), [r#"member_removed {"user_id":"three"}"#]);
+    let d = Node::start(&bus, 4, None);
+    eventually("a new node knows all", || d.users("presence-x") == set(&["watcher"])).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_loses_no_event_and_nobody() {
+    let [a, b, c] = three().await;
+    let (one, two) = (a.subscribe("presence-x", Some("one")).await, b.subscribe("presence-x", Some("two")).await);
+    eventually("both are known", || c.users("presence-x").len() == 2).await;
+    one.heard();
+    two.heard();
+    for node in [&a, &b, &c] {
+        node.link.cut();
+    }
+    eventually("the links are down", || !a.cluster.is_up()).await;
+    a.publish("presence-x", "meanwhile");
+    assert_eq!(one.heard(), ["meanwhile"]);
+    let new = b.subscribe("presence-x", Some("new")).await;
+    sleep(Duration::from_secs(20)).await;
+    assert!(a.cluster.accepts());
+    assert_eq!(a.users("presence-x"), set(&["one", "two"]), "nobody is taken for dead");
+    for node in [&a, &b, &c] {
+        node.link.mend();
+    }
+    let all = set(&["new", "one", "two"]);
+    let took = eventually("all agree", || [&a, &b, &c].iter().all(|node| node.users("presence-x") == all)).await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert_eq!(one.heard(), [r#"member_added {"user_id":"new","user_info":{}}"#]);
+    assert_eq!(two.heard(), [r#"member_added {"user_id":"new","user_info":{}}"#, "meanwhile"]);
+    drop(new);
+    a.link.cut();
+    a.publish("x", "too old");
+    sleep(Duration::from_secs(31)).await;
+    assert!(!a.cluster.accepts());
+    a.link.mend();
+    eventually("it is handed over", || a.cluster.accepts()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn topics_are_subscribed_while_there_is_interest() {
+    let [a, b, _] = three().await;
+    let client = a.subscribe("#server-to-user-1", None).await;
+    assert_eq!((a.cluster.0.interests.len(), b.cluster.0.interests.len()), (1, 0));
+    sleep(Duration::from_secs(5)).await;
+    b.publish("#server-to-user-1", "x");
+    eventually("it has come", || client.heard() == ["x"]).await;
+    drop(client);
+    let took = eventually("the topic is released", || a.cluster.0.interests.is_empty()).await;
+    assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(2), "{took:?}");
+    assert!(b.hub.occupied("").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn users_and_channels_are_ended_everywhere() {
+    let [a, b, _] = three().await;
+    let client = b.subscribe("x", None).await;
+    let user = UserId::new("1");
+    let sign_in = crate::hub::SignIn { user: &user, watch: &[], answers: &[], at: std::time::SystemTime::UNIX_EPOCH };
+    let signed_in = b.hub.register().unwrap();
+    signed_in.sign_in(sign_in);
+    eventually("the user is known", || a.hub.user(&user).is_some()).await;
+    a.cluster.end_user(APP, &user);
+    eventually("the user is ended", || signed_in.outbox().is_cut()).await;
+    assert!(!client.connection.outbox().is_cut());
+    a.cluster.end_channel(APP, &name("x"));
+    eventually("the subscriber is ended", || client.connection.outbox().is_cut()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_with_another_key_are_strangers() {
+    let bus = Bus::default();
+    let [a, b, c] =
+        [(1, Some("key")), (2, Some("key")), (3, Some("other"))].map(|(id, key)| Node::start(&bus, id, key));
+    let (one, _stranger) =
+        (a.subscribe("presence-x", Some("one")).await, c.subscribe("presence-x", Some("three")).await);
+    eventually("the other knows", || b.users("presence-x") == set(&["one"])).await;
+    c.publish("presence-x", "injected");
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!((a.users("presence-x"), one.heard()), (set(&["one"]), Vec::new()));
+}
