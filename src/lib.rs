@@ -15,7 +15,7 @@
 //! | 1 | [`expiring`] | values kept for a time, bounded in bytes |
 //! | 2 | [`broker`] | bytes between nodes: topics on a bus |
 //! | 2 | [`hub`] | one app's connections, channels, members, users and kept events on this node. Synchronous. |
-//! | 3 | [`cluster`] | what nodes say to each other |
+//! | 3 | [`cluster`] | several nodes as one: what they say to each other, who is there, who is gone |
 //! | 3 | [`node`] | the use cases: connect, subscribe, sign in, publish, look, terminate |
 //! | 4 | [`session`] | one connection's side of the protocol, whatever carries it |
 //! | 5 | [`transport`] | WebSockets: upgrade, one task for each connection, batched writes |
@@ -64,11 +64,19 @@
 //! **Stop.** The listener closes, outboxes are closed with 4200 a slice at a time, tasks write what waits and their
 //! close frame, and the process ends when the last is gone or after 9 s.
 //!
+//! **Several nodes.** Each node notes what changes on it (connections of a channel, members, users) under the lock it
+//! changes under, and its [`cluster`] task tells the others, numbered, over the bus; who has missed something asks for
+//! everything. What others say is applied to the same channels and users under the same locks, so that member events,
+//! numbers and watchlists follow from it as if it had happened here. A channel's events go to its own topic, which a
+//! node subscribes before its first subscriber is confirmed. An event waits for the bus through an outage, and once that
+//! is too long, publishing is refused before anything is delivered.
+//!
 //! # State and locks
 //!
 //! A connection's state is plain fields of its session, owned by its task. Shared state is the hub's: map shard, then
 //! channel, then outbox is the order in which its locks are taken, and none is ever held across an await. The lock of
 //! the kept events is taken last, within a shard's or a channel's; that of the users is taken alone, before outboxes'.
+//! The journal of what other nodes must know is taken last of all.
 //!
 //! # Choices
 //!

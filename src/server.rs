@@ -2,9 +2,11 @@
 
 use crate::api::{self, Api, ApiError};
 use crate::app::Apps;
+use crate::broker::{Broker, Inbox};
+use crate::cluster::{self, Actor, Cluster};
 use crate::config::{self, Config};
 use crate::node::Node;
-use crate::protocol::CloseCode;
+use crate::protocol::{CloseCode, NodeId};
 use crate::transport::deadline::Deadline;
 use crate::transport::ws::{self, Upgrades};
 use axum::Router;
@@ -31,6 +33,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(9);
 const CLOSE_OVER: Duration = Duration::from_secs(2);
 /// How long a request that is under way at the stop signal may take.
 const LAST_REQUEST: Duration = Duration::from_secs(5);
+/// How long the others may take to be told that the server has stopped.
+const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 /// Between two looks at what is due: what is told at most every 5 s is told with no more delay than this.
 const SWEEP: Duration = Duration::from_millis(250);
 /// Connections closed together.
@@ -42,6 +46,18 @@ pub struct Server {
     listener: TcpListener,
     node: Arc<Node>,
     http: Http,
+    cluster: Option<(Cluster, Actor)>,
+}
+
+/// What makes a server one of several.
+#[derive(Debug)]
+pub struct Bus {
+    /// The link to the bus.
+    pub broker: Broker,
+    /// What comes from it.
+    pub inbox: Inbox,
+    /// How nodes find and trust each other.
+    pub settings: cluster::Settings,
 }
 
 /// Why a server could not start.
@@ -87,8 +103,8 @@ struct Http {
 }
 
 impl Server {
-    /// Takes the configured port.
-    pub async fn bind(config: Config) -> Result<Self, Fatal> {
+    /// Takes the configured port. With a bus the server is one of several.
+    pub async fn bind(config: Config, bus: Option<Bus>) -> Result<Self, Fatal> {
         let config::Server { host, port, path, header_timeout_secs, body_timeout_secs, api_origins, .. } =
             config.server;
         let listener = TcpListener::bind((&*host, port)).await.map_err(|error| {
@@ -102,7 +118,15 @@ impl Server {
             };
             Fatal::Bind { host, port, error, hint }
         })?;
-        let node = Arc::new(Node::new(Apps::new(config.apps)));
+        let apps = Apps::new(config.apps);
+        let (node, cluster) = match bus {
+            None => (Node::new(apps), None),
+            Some(bus) => {
+                let (node, cluster) = join(apps, bus);
+                (node, Some(cluster))
+            }
+        };
+        let node = Arc::new(node);
         let tasks = TaskTracker::new();
         let upgrades = Upgrades { node: node.clone(), tasks: tasks.clone() };
         let body_timeout = Duration::from_secs(body_timeout_secs.into());
@@ -110,7 +134,7 @@ impl Server {
         let header_timeout = Duration::from_secs(header_timeout_secs.into());
         let router = router(upgrades, api, &path);
         let http = Http { router, header_timeout, write_timeout: body_timeout, tasks, stop: CancellationToken::new() };
-        Ok(Self { listener, node, http })
+        Ok(Self { listener, node, http, cluster })
     }
 
     /// The address listened on, with the port that was found where 0 was asked for.
@@ -125,15 +149,34 @@ impl Server {
 
     /// Serves until `stop` resolves, then closes every connection with 4200 and returns within 10 s.
     pub async fn run(self, stop: impl Future<Output = ()>) {
+        let Self { listener, node, http, cluster } = self;
+        let (cluster, actor) = cluster.unzip();
+        let tasks = cluster.clone().zip(actor).map(|(cluster, actor)| {
+            // Ended below, once there is nothing more to say.
+            [tokio::spawn(actor.run()), tokio::spawn(async move { cluster.send().await })]
+        });
         tokio::select! {
             () = stop => {}
-            () = accept(&self.listener, &self.http) => {}
-            () = sweep(&self.node) => {}
+            () = accept(&listener, &http) => {}
+            () = sweep(&node) => {}
         }
-        let Self { listener, node, http } = self;
         drop(listener);
         drain(&node, &http).await;
+        if let Some(cluster) = cluster {
+            cluster.leave(LEAVE_WITHIN).await;
+        }
+        tasks.iter().flatten().for_each(tokio::task::JoinHandle::abort);
     }
+}
+
+/// The node as one of several.
+fn join(apps: Apps, Bus { broker, inbox, settings }: Bus) -> (Node, (Cluster, Actor)) {
+    let me = NodeId(getrandom::u64().expect("the operating system gives random numbers"));
+    let mut joined = None;
+    let node = Node::clustered(apps, |hubs| joined.insert(Cluster::new(me, settings, broker, hubs)).clone());
+    let cluster = joined.expect("a node joins when it is made");
+    let actor = Actor::new(&cluster, inbox);
+    (node, (cluster, actor))
 }
 
 /// Both routers, at the root and below the prefix.

@@ -53,7 +53,7 @@ fn start() -> SocketAddr {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
-            let server = Server::bind(config).await.unwrap();
+            let server = Server::bind(config, None).await.unwrap();
             started.send(server.local_addr().unwrap()).unwrap();
             server.run(std::future::pending()).await;
         });

@@ -127,9 +127,10 @@ fn keyed(doc: Doc) -> Doc {
     let key = json!({ "type": "string", "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$" });
     let about = "A name for this request, chosen by the caller. The same request with the same key within 5 minutes \
                  is answered as it was and not published again.";
-    doc.header("Idempotency-Key", about, key)
-        .refuses(422, "the Idempotency-Key was used for another request")
-        .refuses(503, "the request broke off; to be sent again with the same Idempotency-Key")
+    doc.header("Idempotency-Key", about, key).refuses(422, "the Idempotency-Key was used for another request").refuses(
+        503,
+        "the request broke off, or other nodes could not be reached; to be sent again with the same Idempotency-Key",
+    )
 }
 
 fn terminates(id: &str, summary: &str) -> Doc {

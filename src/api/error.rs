@@ -91,6 +91,15 @@ impl ApiError {
         )
     }
 
+    /// 503: other nodes cannot be reached, and what waits for them is as much or as old as it may be.
+    pub fn bus_is_away() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Other nodes cannot be reached, so nothing was published: send it again in a while. \
+             If this lasts, see the server's log for what is wrong with its link to Redis or NATS",
+        )
+    }
+
     /// 413: one event's data. Clients of hosted Pusher know the text.
     pub fn data_too_large(max: usize) -> Self {
         let text = format!(

@@ -54,8 +54,12 @@ impl<'a> Trigger<'a> {
     }
 }
 
-/// Publishes the events of one request in their order (B4), held back while subscribers' queues fill.
-pub(super) async fn publish(api: &Api, app: &App, triggers: &[Trigger<'_>]) {
+/// Publishes the events of one request in their order (B4), held back while subscribers' queues fill. None of them if
+/// other nodes could not get them.
+pub(super) async fn publish(api: &Api, app: &App, triggers: &[Trigger<'_>]) -> Result<(), ApiError> {
+    if !api.node.accepts() {
+        return Err(ApiError::bus_is_away());
+    }
     let mut stalls = STALLS;
     for Trigger { name, data, except, channels } in triggers {
         for channel in channels {
@@ -65,4 +69,5 @@ pub(super) async fn publish(api: &Api, app: &App, triggers: &[Trigger<'_>]) {
             }
         }
     }
+    Ok(())
 }

@@ -100,7 +100,7 @@ async fn serve(config: Config, dev: bool) -> Result<(), Fatal> {
     let (path, hostname) = (config.server.path.clone(), config.server.hostname.clone());
     // Before the port is announced, so that a signal sent on seeing it is not lost.
     let (mut first, mut second) = (Signals::new()?, Signals::new()?);
-    let server = Server::bind(config).await?;
+    let server = Server::bind(config, None).await?;
     let address = server.local_addr()?;
     say(&announcement(address, &path, hostname.as_deref()));
     if dev {

@@ -52,15 +52,29 @@ pub struct Pinned {
     pub subscribe: Option<watch::Sender<bool>>,
 }
 
+impl Pinned {
+    /// Whether the subscription stands.
+    pub fn is_ready(&self) -> bool {
+        *self.stands.borrow()
+    }
+
+    /// Waits until it does.
+    pub async fn ready(mut self) -> Pin {
+        // If the task that subscribes is gone, so is the runtime.
+        let _ = self.stands.wait_for(|stands| *stands).await;
+        self.pin
+    }
+}
+
 impl Interests {
     /// Pins a channel's topic.
-    pub fn pin(&self, topic: Topic, app: &Arc<str>, channel: &ChannelName) -> Pinned {
+    pub fn pin(&self, topic: Topic, app: &str, channel: &ChannelName) -> Pinned {
         let mut subscribe = None;
         let mut state = self.0.lock();
         let interest = state.topics.entry(topic.clone()).or_insert_with(|| {
             let (sender, stands) = watch::channel(false);
             subscribe = Some(sender);
-            Interest { app: app.clone(), channel: channel.clone(), stands, pins: 0, heard: Vec::new() }
+            Interest { app: app.into(), channel: channel.clone(), stands, pins: 0, heard: Vec::new() }
         });
         interest.pins += 1;
         let stands = interest.stands.clone();
@@ -140,7 +154,7 @@ mod tests {
     }
 
     fn pin(interests: &Interests, name: &str) -> Pinned {
-        interests.pin(topic(name), &"app".into(), &ChannelName::parse(name, 164).unwrap())
+        interests.pin(topic(name), "app", &ChannelName::parse(name, 164).unwrap())
     }
 
     fn release(interests: &Interests, now: Instant, needed: &[&str]) -> Vec<String> {

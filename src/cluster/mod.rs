@@ -19,7 +19,8 @@ use crate::hub::Hub;
 use crate::protocol::signature::Secret;
 use crate::protocol::{ChannelName, Frame, NodeId, SocketId, UserId};
 pub use actor::Actor;
-use interests::{Interests, Pinned};
+use interests::Interests;
+pub use interests::{Pin, Pinned};
 use outgoing::{Kind, Outgoing};
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -111,7 +112,7 @@ impl Cluster {
     }
 
     /// Sees to it that what is published on a channel anywhere arrives here, from when `stands` turns true.
-    pub fn pin(&self, app: &Arc<str>, channel: &ChannelName) -> Pinned {
+    pub fn pin(&self, app: &str, channel: &ChannelName) -> Pinned {
         let topic = self.topic(app, channel);
         let mut pinned = self.0.interests.pin(topic.clone(), app, channel);
         if let Some(stands) = pinned.subscribe.take() {

@@ -48,8 +48,7 @@ impl Node {
     }
 
     async fn subscribe(&self, channel: &str, user: Option<&str>) -> Client {
-        let mut pinned = self.cluster.pin(&APP.into(), &name(channel));
-        pinned.stands.wait_for(|stands| *stands).await.unwrap();
+        let _pin = self.cluster.pin(APP, &name(channel)).ready().await;
         let connection = self.hub.register().unwrap();
         let member = user.map(|user| Member::introduced(user, "{}").unwrap());
         let joined = self.hub.subscribe(&name(channel), &connection, member.as_ref(), now()).unwrap();

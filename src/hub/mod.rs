@@ -246,9 +246,11 @@ impl Hub {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Channels with a subscriber.
+    /// Channels with a subscriber here.
     pub fn channels(&self) -> usize {
-        self.channels.len()
+        // Collected first: a channel's lock is not taken under that of the map.
+        let channels: Vec<_> = self.channels.iter().map(|entry| entry.value().clone()).collect();
+        channels.iter().filter(|channel| channel.connections_here() > 0).count()
     }
 
     /// The outboxes of all connections, to close them.

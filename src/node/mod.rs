@@ -6,6 +6,8 @@ mod pace;
 mod queries;
 
 use crate::app::{App, Apps};
+use crate::cluster::{Cluster, Hubs};
+pub use crate::cluster::{Pin, Pinned};
 pub use crate::hub::Registration as Connection;
 pub use crate::hub::{Cached, Counts, Filter, Listed, Online, Outbox, Page, Reach, Stats, Volume};
 use crate::hub::{Full, Hub, SignIn, Subscription};
@@ -17,7 +19,6 @@ use crate::protocol::signature::{verify_channel, verify_user};
 use crate::protocol::{ChannelKind, ChannelName, CloseCode, Frame, Refusal, Rejection, SocketId, User, UserId};
 pub use pace::{STALLS, relieve};
 use serde_json::value::RawValue;
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -26,8 +27,9 @@ use std::time::{Instant, SystemTime};
 #[derive(Debug)]
 pub struct Node {
     apps: Apps,
-    hubs: HashMap<String, Arc<Hub>>,
+    hubs: Hubs,
     metrics: Arc<Metrics>,
+    cluster: Option<Cluster>,
 }
 
 /// Something said on a channel.
@@ -43,6 +45,16 @@ pub struct Event<'a> {
     pub except: Option<SocketId>,
     /// The member who said it, for client events on presence channels (L7).
     pub user_id: Option<&'a UserId>,
+}
+
+/// What becomes of a subscription that a connection may have.
+#[derive(Debug)]
+pub enum Subscribed {
+    /// It has it.
+    Now(Subscription, Reach),
+    /// What other nodes publish does not arrive here yet. Once it does, the same is to be asked again, while the pin is
+    /// held.
+    Soon(Pinned),
 }
 
 /// What a connection asked for and does not get.
@@ -66,8 +78,21 @@ impl Node {
         let metrics = Arc::<Metrics>::default();
         let now = Instant::now();
         let hub = |app: &Arc<App>| (app.id.clone(), Arc::new(Hub::new(app.clone(), metrics.clone(), now)));
-        let hubs = apps.iter().map(hub).collect();
-        Self { apps, hubs, metrics }
+        let hubs = Arc::new(apps.iter().map(hub).collect());
+        Self { apps, hubs, metrics, cluster: None }
+    }
+
+    /// The node as one of several, which `join` makes of its hubs.
+    pub fn clustered(apps: Apps, join: impl FnOnce(Hubs) -> Cluster) -> Self {
+        let mut node = Self::new(apps);
+        node.cluster = Some(join(node.hubs.clone()));
+        node
+    }
+
+    /// Whether a back end's event may be published: if not, the bus has been away for so long that other nodes might
+    /// never get it.
+    pub fn accepts(&self) -> bool {
+        self.cluster.as_ref().is_none_or(Cluster::accepts)
     }
 
     /// The app that a back end names by id.
@@ -107,7 +132,7 @@ impl Node {
         connection: &Connection,
         user: Option<&Member>,
         asked: &Subscribe<'_>,
-    ) -> Result<(Subscription, Reach), Denied<Refusal>> {
+    ) -> Result<Subscribed, Denied<Refusal>> {
         let hub = connection.hub();
         let (app, limits) = (hub.app(), &hub.app().limits);
         let name = ChannelName::parse(&asked.channel, limits.max_channel_name_chars)
@@ -136,10 +161,15 @@ impl Node {
                 Some(member.map_err(|invalid| Refusal::invalid_member(&invalid))?)
             }
         };
+        // Held until the connection is in.
+        let _pin = match self.cluster.as_ref().map(|cluster| cluster.pin(&app.id, &name)) {
+            Some(pinned) if !pinned.is_ready() => return Ok(Subscribed::Soon(pinned)),
+            pinned => pinned,
+        };
         let join = || hub.subscribe(&name, connection, member.as_ref(), Instant::now());
         let joined = if name.kind().is_guarded() { connection.counting(join) } else { Some(join()) };
         match joined {
-            Some(Ok(joined)) => Ok(joined),
+            Some(Ok((subscription, reach))) => Ok(Subscribed::Now(subscription, reach)),
             Some(Err(Full)) => Err(Refusal::full(&name, limits.max_presence_members).into()),
             None => Err(Denied::Ended(CloseCode::OverQuota)),
         }
@@ -180,14 +210,33 @@ impl Node {
     /// Sends a back end's event to its channel's subscribers: encoded once, queued for each, written by each
     /// connection's task.
     pub fn publish(&self, app: &App, event: Event<'_>) -> Reach {
-        let reach = self.hub(app).publish(event.channel, event.except, Instant::now(), || event.frame());
+        let hub = self.hub(app);
+        let reach = match &self.cluster {
+            None => hub.publish(event.channel, event.except, Instant::now(), || event.frame()),
+            Some(cluster) => {
+                let frame = event.frame();
+                let reach = hub.publish(event.channel, event.except, Instant::now(), || frame.clone());
+                cluster.publish(&app.id, event.channel, event.except, true, &frame);
+                reach
+            }
+        };
         event.log(app, &reach);
         reach
     }
 
     /// Sends a client's event to its channel's subscribers. Newcomers of a cache channel do not get it (L13).
     pub fn relay(&self, app: &App, event: Event<'_>) -> Reach {
-        let reach = self.hub(app).relay(event.channel, event.except, Instant::now(), || event.frame());
+        let hub = self.hub(app);
+        let reach = match self.cluster.as_ref().filter(|cluster| cluster.accepts()) {
+            // A client is not told that others miss what it says, so it goes on for those who are here.
+            None => hub.relay(event.channel, event.except, Instant::now(), || event.frame()),
+            Some(cluster) => {
+                let frame = event.frame();
+                let reach = hub.relay(event.channel, event.except, Instant::now(), || frame.clone());
+                cluster.publish(&app.id, event.channel, event.except, false, &frame);
+                reach
+            }
+        };
         event.log(app, &reach);
         reach
     }
@@ -203,7 +252,7 @@ impl Node {
         self.hubs.values().map(|hub| hub.connections()).sum()
     }
 
-    /// Channels of all apps that have a subscriber.
+    /// Channels of all apps that have a subscriber here.
     pub fn channels(&self) -> usize {
         self.hubs.values().map(|hub| hub.channels()).sum()
     }

@@ -48,13 +48,19 @@ impl Node {
         self.hub(app).stats(Instant::now())
     }
 
-    /// Ends every connection signed in as the user with 4009 (4.4). How many there were.
+    /// Ends every connection signed in as the user with 4009 (4.4). How many there were on this node.
     pub fn terminate_user(&self, app: &App, id: &UserId) -> usize {
+        if let Some(cluster) = &self.cluster {
+            cluster.end_user(&app.id, id);
+        }
         self.hub(app).terminate_user(id)
     }
 
-    /// Ends every connection subscribed to the channel with 4009. How many there were.
+    /// Ends every connection subscribed to the channel with 4009. How many there were on this node.
     pub fn terminate_channel(&self, app: &App, channel: &ChannelName) -> usize {
+        if let Some(cluster) = &self.cluster {
+            cluster.end_channel(&app.id, channel);
+        }
         self.hub(app).terminate_channel(channel)
     }
 }

@@ -8,7 +8,7 @@ mod tests;
 
 use crate::app::{App, ClientEvents};
 use crate::hub::{Outbox, Subscription};
-use crate::node::{Connection, Denied, Event, Node, Reach};
+use crate::node::{Connection, Denied, Event, Node, Pinned, Reach, Subscribed};
 use crate::protocol::command::{ClientEvent, Signin, Subscribe};
 use crate::protocol::presence::Member;
 use crate::protocol::{ChannelKind, ChannelName, CloseCode, Command, Frame, Refusal, Rejection, json};
@@ -36,6 +36,17 @@ pub struct Session {
     user: Option<Box<Member>>,
     client_events: Window,
     messages: Window,
+}
+
+/// What a message calls for before the next one is taken.
+#[derive(Debug)]
+pub enum Next {
+    /// Nothing.
+    Nothing,
+    /// Someone else's outbox, which fills with what came of it, is to be relieved.
+    Relieve(Arc<Outbox>),
+    /// The same message is to be handed in again, by [`Session::resume`], once this is ready.
+    Wait(Pinned),
 }
 
 /// What a session wants when its timer runs out.
@@ -82,10 +93,8 @@ impl Session {
         self.probed = None;
     }
 
-    /// Handles one text message. An error ends the connection; everything else is answered and survived. What is
-    /// returned is someone else's outbox that fills with what came of it: nothing more should be taken from the client
-    /// before that has been relieved.
-    pub fn receive(&mut self, message: &str, now: Instant) -> Result<Option<Arc<Outbox>>, CloseCode> {
+    /// Handles one text message. An error ends the connection; everything else is answered and survived.
+    pub fn receive(&mut self, message: &str, now: Instant) -> Result<Next, CloseCode> {
         tracing::debug!(
             app.id = self.app().id,
             socket.id = %self.connection.socket(),
@@ -93,27 +102,32 @@ impl Session {
             json::one_line(message)
         );
         if !self.admit(now)? {
-            return Ok(None);
+            return Ok(Next::Nothing);
         }
+        self.resume(message, now)
+    }
+
+    /// Handles a message that had to wait.
+    pub fn resume(&mut self, message: &str, now: Instant) -> Result<Next, CloseCode> {
         let answer = match Command::parse(message) {
             Ok(Command::Ping) => {
                 self.send(Frame::pong());
-                Ok(None)
+                Ok(Next::Nothing)
             }
-            Ok(Command::Pong) => Ok(None),
-            Ok(Command::Subscribe(asked)) => self.subscribe(&asked).map(|reach| reach.crowded),
-            Ok(Command::Unsubscribe(channel)) => self.unsubscribe(&channel).map(|()| None).map_err(Denied::Told),
-            Ok(Command::Signin(asked)) => self.sign_in(&asked).map(|()| None),
-            Ok(Command::ClientEvent(event)) => {
-                self.client_event(&event, now).map(|reach| reach.crowded).map_err(Denied::Told)
+            Ok(Command::Pong) => Ok(Next::Nothing),
+            Ok(Command::Subscribe(asked)) => self.subscribe(&asked),
+            Ok(Command::Unsubscribe(channel)) => {
+                self.unsubscribe(&channel).map(|()| Next::Nothing).map_err(Denied::Told)
             }
+            Ok(Command::Signin(asked)) => self.sign_in(&asked).map(|()| Next::Nothing),
+            Ok(Command::ClientEvent(event)) => self.client_event(&event, now).map(Next::after).map_err(Denied::Told),
             Err(rejection) => Err(Denied::Told(rejection)),
         };
         match answer {
-            Ok(crowded) => Ok(crowded),
+            Ok(next) => Ok(next),
             Err(Denied::Told(rejection)) => {
                 self.reject(&rejection);
-                Ok(None)
+                Ok(Next::Nothing)
             }
             Err(Denied::Ended(close)) => Err(close),
         }
@@ -194,7 +208,7 @@ impl Session {
         farewell(self.version, close)
     }
 
-    fn subscribe(&mut self, asked: &Subscribe<'_>) -> Result<Reach, Denied<Rejection>> {
+    fn subscribe(&mut self, asked: &Subscribe<'_>) -> Result<Next, Denied<Rejection>> {
         if self.position(&asked.channel).is_some() {
             return Err(Rejection::new(format!("Existing subscription to channel {}", asked.channel)).into());
         }
@@ -205,7 +219,8 @@ impl Session {
             Err(Refusal::too_many_channels(max).into())
         };
         let (subscription, reach) = match subscription {
-            Ok(joined) => joined,
+            Ok(Subscribed::Now(subscription, reach)) => (subscription, reach),
+            Ok(Subscribed::Soon(pinned)) => return Ok(Next::Wait(pinned)),
             Err(Denied::Ended(close)) => return Err(Denied::Ended(close)),
             Err(Denied::Told(refusal)) => {
                 tracing::debug!(socket.id = %self.connection.socket(), "no subscription to {}", json::one_line(&asked.channel));
@@ -223,7 +238,7 @@ impl Session {
             self.subscriptions.reserve_exact(1);
         }
         self.subscriptions.push(subscription);
-        Ok(reach)
+        Ok(Next::after(reach))
     }
 
     fn sign_in(&mut self, asked: &Signin<'_>) -> Result<(), Denied<Rejection>> {
@@ -312,6 +327,13 @@ impl Session {
     /// Queues an answer. One that is one too many closes the connection, as an event would.
     fn send(&self, frame: Frame) {
         self.connection.send(frame);
+    }
+}
+
+impl Next {
+    /// What comes after something said.
+    fn after(reach: Reach) -> Self {
+        reach.crowded.map_or(Self::Nothing, Self::Relieve)
     }
 }
 

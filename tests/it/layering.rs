@@ -14,11 +14,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("broker", &["config", "metrics"]),
     ("hub", &["protocol", "app", "metrics", "expiring"]),
     ("cluster", &["broker", "hub", "app", "protocol", "metrics", "config"]),
-    ("node", &["hub", "app", "protocol", "metrics"]),
+    ("node", &["cluster", "hub", "app", "protocol", "metrics"]),
     ("session", &["node", "hub", "app", "protocol", "metrics"]),
     ("transport", &["session", "node", "app", "protocol", "metrics"]),
     ("api", &["node", "app", "protocol", "metrics", "expiring"]),
-    ("server", &["api", "transport", "node", "app", "config", "protocol", "metrics"]),
+    ("server", &["api", "transport", "node", "cluster", "broker", "app", "config", "protocol", "metrics"]),
     ("cli", &["server", "config"]),
     (
         "lib",

@@ -11,6 +11,7 @@ mod api_users;
 mod binary;
 mod bounds;
 mod client_events;
+mod cluster;
 mod config_file;
 mod connect;
 mod flood;

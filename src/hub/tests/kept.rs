@@ -36,7 +36,7 @@ fn newcomers_get_the_last_event_or_are_told_that_there_is_none() {
     hub.relay(&channel, None, at(1), || event(&channel, "a client's"));
     assert_eq!(newcomer(at(1)), [text(&event(&channel, "two"))]);
     assert_eq!((newcomer(at(2)), hub.cached(&channel, at(2))), (miss.to_vec(), None));
-    assert_eq!(hub.channels(), 0);
+    assert_eq!(hub.channels.len(), 0);
 }
 
 #[test]

@@ -5,14 +5,13 @@
 //! it arises.
 
 use super::write::{self, Stuck};
-use crate::node::{Outbox, STALLS, relieve};
+use crate::node::{self, STALLS, relieve};
 use crate::protocol::{CloseCode, Frame};
-use crate::session::{Session, Tick};
+use crate::session::{Next, Session, Tick};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use std::future::{poll_fn, ready};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,7 +20,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes, error::ProtocolError};
 
 /// Small, because it is there for as long as the connection. Most messages fit, and it grows for those that do not.
 const READ_BUFFER: usize = 512;
@@ -79,16 +78,17 @@ pub(super) async fn close(socket: Box<Socket>, session: Session, end: End) {
     }
 }
 
-/// Something that must have passed before more is taken from the client.
-type Relief = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Something that must have passed before more is taken from the client, and the message that had to wait for it, with
+/// what it needs held.
+type Wait = Pin<Box<dyn Future<Output = Option<(Utf8Bytes, node::Pin)>> + Send>>;
 
 /// What a message that came in calls for.
 enum Then {
     Nothing,
     /// Tungstenite has an answer of its own to write.
     Flush,
-    /// What came of it fills someone else's outbox.
-    Relieve(Arc<Outbox>),
+    /// Nothing more is to be taken before this.
+    Wait(Wait),
 }
 
 /// Serves a connection until it is to end. What comes in goes first, so that a client whose frames wait in the kernel
@@ -100,32 +100,17 @@ pub(super) async fn drive(socket: &mut Socket, session: &mut Session) -> End {
     let outbox = session.outbox().clone();
     let mut last_write = Instant::now();
     let mut timer = pin!(sleep_until(Instant::now()));
-    let (mut streak, mut relief) = (0, None::<Relief>);
+    let (mut streak, mut wait) = (0, None::<Wait>);
     loop {
-        tokio::select! {
+        let then = tokio::select! {
             biased;
-            inbound = socket.next(), if streak < STREAK && relief.is_none() => {
-                match receive(inbound, session) {
-                    Ok(Then::Nothing) => {}
-                    // Nothing else goes out before tungstenite's pong has gone out whole.
-                    Ok(Then::Flush) => match flush(socket, write_timeout).await {
-                        Ok(()) => {}
-                        Err(Stuck::Gone) => return End::Gone,
-                        Err(Stuck::Late) => return late(session),
-                    },
-                    Ok(Then::Relieve(crowded)) => {
-                        let mut stalls = STALLS;
-                        relief = Some(Box::pin(async move { relieve(&crowded, &mut stalls).await }));
-                    }
-                    Err(end) => {
-                        if end == End::Gone {
-                            // The echo of the client's close frame (E3).
-                            let _ = flush(socket, LINGER).await;
-                        }
-                        return end;
-                    }
+            inbound = socket.next(), if streak < STREAK && wait.is_none() => receive(inbound, session),
+            held = poll_fn(|cx| wait.as_mut().map_or(Poll::Pending, |wait| wait.as_mut().poll(cx))) => {
+                wait = None;
+                match held {
+                    Some((message, _pin)) => then(session.resume(&message, Instant::now()), &message),
+                    None => Ok(Then::Nothing),
                 }
-                streak = if outbox.is_pressing() { STREAK } else { streak + 1 };
             }
             () = &mut timer => {
                 let next = match session.tick(Instant::now()) {
@@ -133,6 +118,7 @@ pub(super) async fn drive(socket: &mut Socket, session: &mut Session) -> End {
                     Tick::Close(close) => return End::Close(close),
                 };
                 timer.as_mut().reset(next);
+                continue;
             }
             () = poll_fn(|cx| outbox.poll_ready(cx)) => {
                 // Lets everything else that is ready go first, among it the next publishes: a busy channel's frames
@@ -150,10 +136,31 @@ pub(super) async fn drive(socket: &mut Socket, session: &mut Session) -> End {
                     },
                     Err(close) => return End::Close(close),
                 }
+                continue;
             }
-            () = poll_fn(|cx| relief.as_mut().map_or(Poll::Pending, |relief| relief.as_mut().poll(cx))) => relief = None,
-            () = ready(()), if streak >= STREAK => streak = 0,
+            () = ready(()), if streak >= STREAK => {
+                streak = 0;
+                continue;
+            }
+        };
+        match then {
+            Ok(Then::Nothing) => {}
+            // Nothing else goes out before tungstenite's pong has gone out whole.
+            Ok(Then::Flush) => match flush(socket, write_timeout).await {
+                Ok(()) => {}
+                Err(Stuck::Gone) => return End::Gone,
+                Err(Stuck::Late) => return late(session),
+            },
+            Ok(Then::Wait(until)) => wait = Some(until),
+            Err(end) => {
+                if end == End::Gone {
+                    // The echo of the client's close frame (E3).
+                    let _ = flush(socket, LINGER).await;
+                }
+                return end;
+            }
         }
+        streak = if outbox.is_pressing() { STREAK } else { streak + 1 };
     }
 }
 
@@ -172,15 +179,28 @@ fn receive(inbound: Option<Result<Message, Error>>, session: &mut Session) -> Re
     let now = Instant::now();
     session.alive(now);
     match message {
-        Message::Text(text) => match session.receive(&text, now).map_err(End::Close)? {
-            Some(crowded) => Ok(Then::Relieve(crowded)),
-            None => Ok(Then::Nothing),
-        },
+        Message::Text(text) => then(session.receive(&text, now), &text),
         Message::Binary(_) => session.receive_binary(now).map(|()| Then::Nothing).map_err(End::Close),
         Message::Ping(_) => Ok(Then::Flush),
         Message::Pong(_) | Message::Frame(_) => Ok(Then::Nothing),
         Message::Close(_) => Err(End::Gone),
     }
+}
+
+/// What comes after a message that the session has looked at.
+fn then(next: Result<Next, CloseCode>, message: &Utf8Bytes) -> Result<Then, End> {
+    Ok(match next.map_err(End::Close)? {
+        Next::Nothing => Then::Nothing,
+        Next::Relieve(crowded) => Then::Wait(Box::pin(async move {
+            let mut stalls = STALLS;
+            relieve(&crowded, &mut stalls).await;
+            None
+        })),
+        Next::Wait(pinned) => {
+            let message = message.clone();
+            Then::Wait(Box::pin(async move { Some((message, pinned.ready().await)) }))
+        }
+    })
 }
 
 /// What a broken stream calls for (RFC 6455 section 7.4.1).
@@ -222,6 +242,7 @@ mod tests {
     use super::*;
     use crate::app::{App, Apps};
     use crate::node::Node;
+    use std::sync::Arc;
     use tokio::net::TcpListener;
 
     /// Frames that fill the read buffer exactly, so that every read ends between two of them and tokio's budget does

@@ -11,11 +11,13 @@ pub(crate) use http::{Answer, Credentials, Http, now, sign, signed};
 pub(crate) use wire::{Client, data};
 
 use fanfare::app::{App, Limits};
+use fanfare::broker::{Broker, Inbox, memory};
+use fanfare::cluster::Settings;
 use fanfare::config::{self, Config};
 use fanfare::metrics::Metrics;
 use fanfare::node::Node;
 use fanfare::protocol::signature::Secret;
-use fanfare::server::Server;
+use fanfare::server::{Bus, Server};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -58,6 +60,19 @@ impl TestServer {
     }
 
     pub(crate) fn with(adjust: impl FnOnce(&mut Config)) -> Self {
+        Self::on(None, adjust)
+    }
+
+    /// One of several servers, on a bus within this process.
+    pub(crate) fn of(bus: &memory::Bus) -> Self {
+        let (feed, inbox) = Inbox::new(64 << 20);
+        let broker = Broker::Memory(bus.connect(feed));
+        let (outage_bytes, outage) = (64 << 20, Duration::from_secs(30));
+        let settings = Settings { prefix: "test".to_owned(), key: None, outage_bytes, outage };
+        Self::on(Some(Bus { broker, inbox, settings }), |_| {})
+    }
+
+    fn on(bus: Option<Bus>, adjust: impl FnOnce(&mut Config)) -> Self {
         let server = config::Server { host: "127.0.0.1".to_owned(), port: 0, ..config::Server::default() };
         let mut config = Config { server, apps: vec![app()] };
         adjust(&mut config);
@@ -66,7 +81,7 @@ impl TestServer {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async {
-                let server = Server::bind(config).await.unwrap();
+                let server = Server::bind(config, bus).await.unwrap();
                 started.send((server.local_addr().unwrap(), server.node().clone())).unwrap();
                 server.run(async { drop(stopped.await) }).await;
             });
