@@ -35,9 +35,15 @@ impl<K: Eq + Hash, V> Expiring<K, V> {
     /// Keeps `value`, which takes `bytes` with its key, from `now` on; one under the same key is replaced. How many
     /// had to be forgotten before their time.
     pub fn insert(&mut self, key: K, value: V, bytes: usize, now: Instant) -> usize {
+        self.insert_for(self.ttl, key, value, bytes, now)
+    }
+
+    /// The same for a value of which a part of the time is over. It is let go of once all before it have been, and not
+    /// given out after its time.
+    pub fn insert_for(&mut self, left: Duration, key: K, value: V, bytes: usize, now: Instant) -> usize {
         self.expire(now);
-        let bytes = bytes + ENTRY_OVERHEAD;
-        let replaced = self.entries.insert(key, Entry { value, bytes, expires: now + self.ttl });
+        let (bytes, expires) = (bytes + ENTRY_OVERHEAD, now + left.min(self.ttl));
+        let replaced = self.entries.insert(key, Entry { value, bytes, expires });
         self.bytes = self.bytes + bytes - replaced.map_or(0, |replaced| replaced.bytes);
         let mut early = 0;
         // The newest stays even where it alone is over the bound.

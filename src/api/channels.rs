@@ -101,6 +101,11 @@ pub(super) async fn show(State(api): State<Api>, request: SignedRequest) -> Resu
         return Err(ApiError::bad_request("Cannot retrieve the cached event unless the channel is a cache channel"));
     }
     let counts = api.node.counts(app, &name);
+    let pinned = if info.cache { api.node.pin(app, &name) } else { None };
+    let _pin = match pinned {
+        Some(pinned) => Some(pinned.ready().await),
+        None => None,
+    };
     let cached = || api.node.cached(app, &name).map(|event| CachedEvent { data: event.data, ttl: event.ttl_secs });
     let cache = info.cache.then(cached);
     Ok(Answer::ok(&Channel { occupied: counts.subscriptions > 0, attributes: info.of(&name, counts), cache }))

@@ -94,6 +94,17 @@ impl Interests {
         Some((interest.app.clone(), interest.channel.clone()))
     }
 
+    /// Whether something that `node` has numbered is the first thing heard of a topic. It then counts as heard.
+    pub fn first(&self, topic: &Topic, node: NodeId, number: u64) -> bool {
+        let mut state = self.0.lock();
+        let Some(interest) = state.topics.get_mut(topic) else { return false };
+        let first = interest.heard.is_empty();
+        if first {
+            interest.heard.push((node, number));
+        }
+        first
+    }
+
     /// Takes note that a topic's channel may have lost its last subscriber.
     pub fn idle(&self, topic: Topic, now: Instant) {
         self.0.lock().idle.push_back((now, topic));

@@ -8,6 +8,7 @@
 mod actor;
 pub mod home;
 pub mod interests;
+mod kept;
 pub mod outgoing;
 pub mod peers;
 #[cfg(test)]
@@ -21,7 +22,7 @@ use crate::protocol::{ChannelName, Frame, NodeId, SocketId, UserId};
 pub use actor::Actor;
 use interests::Interests;
 pub use interests::{Pin, Pinned};
-use outgoing::{Kind, Outgoing};
+use outgoing::{Keep, Kind, Outgoing};
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -94,21 +95,31 @@ impl Cluster {
         self.0.outgoing.accepts(now())
     }
 
-    /// Sends an event to the subscribers on other nodes. Those here have it.
-    pub fn publish(&self, app: &str, channel: &ChannelName, except: Option<SocketId>, kept: bool, frame: &Frame) {
-        let said = Said::Event { except, kept, frame: frame.clone() };
-        self.say(Kind::Event, self.topic(app, channel), said);
+    /// Sends an event to the subscribers on other nodes, and to newcomers there for `keep`, if that is given. Those here
+    /// have it.
+    pub fn publish(
+        &self,
+        app: &str,
+        channel: &ChannelName,
+        except: Option<SocketId>,
+        keep: Option<Duration>,
+        frame: &Frame,
+    ) {
+        let said = Said::Event { except, kept: keep.is_some(), frame: frame.clone() };
+        let keep = keep.map(|ttl| Keep { key: self.key(app, channel), ttl });
+        self.say(Kind::Event, self.topic(app, channel), keep, said);
     }
 
     /// Ends the connections that are signed in as `user` on other nodes.
     pub fn end_user(&self, app: &str, user: &UserId) {
-        self.say(Kind::Command, self.0.control.clone(), Said::EndUser { app: app.to_owned(), user: user.clone() });
+        let said = Said::EndUser { app: app.to_owned(), user: user.clone() };
+        self.say(Kind::Command, self.0.control.clone(), None, said);
     }
 
     /// Ends the connections that are subscribed to `channel` on other nodes.
     pub fn end_channel(&self, app: &str, channel: &ChannelName) {
         let said = Said::EndChannel { app: app.to_owned(), channel: channel.clone() };
-        self.say(Kind::Command, self.0.control.clone(), said);
+        self.say(Kind::Command, self.0.control.clone(), None, said);
     }
 
     /// Sees to it that what is published on a channel anywhere arrives here, from when `stands` turns true.
@@ -116,16 +127,34 @@ impl Cluster {
         let topic = self.topic(app, channel);
         let mut pinned = self.0.interests.pin(topic.clone(), app, channel);
         if let Some(stands) = pinned.subscribe.take() {
-            let broker = self.0.broker.clone();
+            let (cluster, app, channel) = (self.clone(), app.to_owned(), channel.clone());
             // Nobody waits for it by itself: whoever is about to subscribe may be gone before it is done.
             tokio::spawn(async move {
-                if !matches!(timeout(SUBSCRIBE_WITHIN, broker.subscribe(&topic)).await, Ok(Ok(()))) {
+                let open = cluster.open(&topic, &app, &channel);
+                if !matches!(timeout(SUBSCRIBE_WITHIN, open).await, Ok(Ok(()))) {
                     tracing::debug!(topic = topic.as_str(), "the bus has not taken a subscription yet");
                 }
                 stands.send_replace(true);
             });
         }
         pinned
+    }
+
+    /// Subscribes a channel's topic, and then recalls the channel's last event: what comes after that comes on the topic.
+    async fn open(&self, topic: &Topic, app: &str, channel: &ChannelName) -> Result<(), Error> {
+        let Shared { broker, hubs, interests, settings, .. } = &*self.0;
+        let since = now();
+        broker.subscribe(topic).await?;
+        let Some(hub) = hubs.get(app).filter(|_| channel.is_cache()) else { return Ok(()) };
+        if let Some(bytes) = broker.recall(&self.key(app, channel)).await?
+            && let Some((left, Envelope { origin, number, said: Said::Event { frame, .. } })) =
+                kept::read(&bytes, settings.key.as_ref())
+            // What has come on the topic already is younger, or the same.
+            && interests.first(topic, origin, number)
+        {
+            hub.recall(channel, &frame, left, since, now());
+        }
+        Ok(())
     }
 
     /// Tells the others that this node stops, and waits until the bus has taken that and all that waited before it, at
@@ -148,6 +177,12 @@ impl Cluster {
         loop {
             poll_fn(|cx| outgoing.poll_ready(cx)).await;
             let batch = outgoing.batch();
+            // Kept before it is published: who subscribes in between finds it, and knows it again when it comes.
+            let keep = batch.keeps.iter().map(|(keep, bytes)| self.keep(keep, bytes));
+            if futures_util::future::join_all(keep).await.contains(&Err(Error::Down)) {
+                sleep(TRY_AGAIN).await;
+                continue;
+            }
             match broker.publish(&batch.messages).await {
                 Ok(()) => outgoing.sent(&batch),
                 Err(Error::Down) => sleep(TRY_AGAIN).await,
@@ -157,6 +192,14 @@ impl Cluster {
                 }
             }
         }
+    }
+
+    async fn keep(&self, Keep { key, ttl }: &Keep, bytes: &bytes::Bytes) -> Result<(), Error> {
+        let done = self.0.broker.remember(key, &kept::write(bytes, *ttl), *ttl).await;
+        if let Err(Error::Refused(why)) = &done {
+            tracing::error!(key = key.as_str(), "the bus does not keep a cache channel's event: {why}");
+        }
+        done
     }
 
     /// Hands messages over one by one, because the bus refuses one of them.
@@ -178,13 +221,18 @@ impl Cluster {
 
     /// Says something about this node to all others.
     fn tell(&self, said: Said) {
-        self.say(Kind::News, self.0.control.clone(), said);
+        self.say(Kind::News, self.0.control.clone(), None, said);
     }
 
-    fn say(&self, kind: Kind, topic: Topic, said: Said) {
+    fn say(&self, kind: Kind, topic: Topic, keep: Option<Keep>, said: Said) {
         let Shared { me, settings, outgoing, .. } = &*self.0;
-        outgoing
-            .push(kind, topic, now(), |number| Envelope { origin: *me, number, said }.encode(settings.key.as_ref()));
+        outgoing.push(kind, topic, keep, now(), |number| {
+            Envelope { origin: *me, number, said }.encode(settings.key.as_ref())
+        });
+    }
+
+    fn key(&self, app: &str, channel: &ChannelName) -> Topic {
+        Topic::new(&[&self.0.settings.prefix, "$kept", app, channel.as_str()])
     }
 
     fn topic(&self, app: &str, channel: &ChannelName) -> Topic {

@@ -41,6 +41,16 @@ struct Message {
     topic: Topic,
     bytes: Bytes,
     kind: Kind,
+    keep: Option<Keep>,
+}
+
+/// What newcomers of a cache channel are to find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Under which key.
+    pub key: Topic,
+    /// For how long.
+    pub ttl: Duration,
 }
 
 /// How much a message matters.
@@ -59,6 +69,8 @@ pub enum Kind {
 pub struct Batch {
     /// What to publish.
     pub messages: Vec<(Topic, Bytes)>,
+    /// What to keep before, the last of each key.
+    pub keeps: Vec<(Keep, Bytes)>,
     control: Option<u64>,
     event: Option<u64>,
 }
@@ -83,13 +95,13 @@ impl Outgoing {
     }
 
     /// Queues the message that `make` makes of its number, which is above that of any before it.
-    pub fn push(&self, kind: Kind, topic: Topic, now: Instant, make: impl FnOnce(u64) -> Bytes) {
+    pub fn push(&self, kind: Kind, topic: Topic, keep: Option<Keep>, now: Instant, make: impl FnOnce(u64) -> Bytes) {
         let mut state = self.state.lock();
         state.number += 1;
         let number = state.number;
         let bytes = make(number);
         state.bytes += bytes.len() + OVERHEAD;
-        let message = Message { number, since: now, topic, bytes, kind };
+        let message = Message { number, since: now, topic, bytes, kind, keep };
         let queue = if kind == Kind::Event { &mut state.events } else { &mut state.control };
         queue.push_back(message);
         let waker = state.waker.take();
@@ -119,6 +131,10 @@ impl Outgoing {
             }
             bytes += message.bytes.len();
             batch.messages.push((message.topic.clone(), message.bytes.clone()));
+            if let Some(keep) = &message.keep {
+                batch.keeps.retain(|(earlier, _)| earlier.key != keep.key);
+                batch.keeps.push((keep.clone(), message.bytes.clone()));
+            }
             let last = if message.kind == Kind::Event { &mut batch.event } else { &mut batch.control };
             *last = Some(message.number);
         }
@@ -163,7 +179,7 @@ mod tests {
     #[test]
     fn what_the_bus_has_not_taken_is_handed_over_again() {
         let (queue, now) = (Outgoing::new(10_000, Duration::from_secs(30)), Instant::now());
-        let push = |kind, name| queue.push(kind, topic(name), now, |_| Bytes::from_static(b"x"));
+        let push = |kind, name| queue.push(kind, topic(name), None, now, |_| Bytes::from_static(b"x"));
         push(Kind::Event, "a");
         push(Kind::News, "news");
         push(Kind::Command, "end");
@@ -185,7 +201,7 @@ mod tests {
         let (queue, start) = (Outgoing::new(1000, Duration::from_secs(30)), Instant::now());
         let after = |secs| start + Duration::from_secs(secs);
         assert!(queue.accepts(start));
-        let push = || queue.push(Kind::Event, topic("a"), start, |_| Bytes::from(vec![0; 500]));
+        let push = || queue.push(Kind::Event, topic("a"), None, start, |_| Bytes::from(vec![0; 500]));
         push();
         assert!(queue.accepts(after(30)));
         assert!(!queue.accepts(after(31)));
@@ -196,12 +212,24 @@ mod tests {
     }
 
     #[test]
+    fn of_what_is_kept_only_the_last_counts() {
+        let (queue, now) = (Outgoing::new(10_000, Duration::from_secs(30)), Instant::now());
+        for (key, bytes) in [("a", "1"), ("b", "2"), ("a", "3")] {
+            let keep = Keep { key: topic(key), ttl: Duration::from_secs(1) };
+            queue.push(Kind::Event, topic("t"), Some(keep), now, |_| Bytes::from_static(bytes.as_bytes()));
+        }
+        let batch = queue.batch();
+        let keeps: Vec<_> = batch.keeps.iter().map(|(keep, bytes)| (keep.key.as_str(), &bytes[..])).collect();
+        assert_eq!((keeps, batch.messages.len()), (vec![("b", &b"2"[..]), ("a", &b"3"[..])], 3));
+    }
+
+    #[test]
     fn batches_are_bounded_and_never_empty() {
         let (queue, now) = (Outgoing::new(1 << 30, Duration::from_secs(30)), Instant::now());
         for _ in 0..300 {
-            queue.push(Kind::Event, topic("a"), now, |_| Bytes::from_static(b"x"));
+            queue.push(Kind::Event, topic("a"), None, now, |_| Bytes::from_static(b"x"));
         }
-        queue.push(Kind::Event, topic("b"), now, |_| Bytes::from(vec![0; 3 << 20]));
+        queue.push(Kind::Event, topic("b"), None, now, |_| Bytes::from(vec![0; 3 << 20]));
         let mut sizes = Vec::new();
         while let batch @ Batch { event: Some(_), .. } = queue.batch() {
             sizes.push(batch.messages.len());

@@ -59,7 +59,8 @@ impl Node {
         let data = serde_json::value::RawValue::from_string(format!("{text:?}")).unwrap();
         let frame = Frame::event(&name(channel), "e", &data, None);
         self.hub.publish(&name(channel), None, now(), || frame.clone());
-        self.cluster.publish(APP, &name(channel), None, true, &frame);
+        let keep = name(channel).is_cache().then_some(Duration::from_secs(1800));
+        self.cluster.publish(APP, &name(channel), None, keep, &frame);
     }
 
     fn users(&self, channel: &str) -> BTreeSet<String> {
@@ -256,4 +257,55 @@ async fn nodes_with_another_key_are_strangers() {
     c.publish("presence-x", "injected");
     sleep(Duration::from_secs(5)).await;
     assert_eq!((a.users("presence-x"), one.heard()), (set(&["one"]), Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn newcomers_anywhere_find_the_last_event_of_a_cache_channel_once() {
+    let [a, b, c] = three().await;
+    a.publish("cache-x", "first");
+    b.publish("cache-x", "second");
+    eventually("the bus has it", || a.cluster.0.outgoing.bytes() + b.cluster.0.outgoing.bytes() == 0).await;
+    let late = c.subscribe("cache-x", None).await;
+    assert_eq!(late.heard(), ["second"]);
+    // What was kept here before interest ended is older than what the bus has.
+    drop(late);
+    eventually("interest ends", || c.cluster.0.interests.is_empty()).await;
+    a.publish("cache-x", "third");
+    eventually("the bus has it", || a.cluster.0.outgoing.bytes() == 0).await;
+    let later = c.subscribe("cache-x", None).await;
+    assert_eq!(later.heard(), ["third"]);
+    a.publish("cache-x", "fourth");
+    eventually("it comes once", || later.heard() == ["fourth"]).await;
+    let last = c.subscribe("cache-x", None).await;
+    assert_eq!(last.heard(), ["fourth"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_misses_or_gets_twice_what_is_published_while_it_subscribes() {
+    let [a, _, c] = three().await;
+    let mut clients = Vec::new();
+    for n in 0..40 {
+        let channel = format!("cache-{n}");
+        let publish = async {
+            for step in 0..4 {
+                for _ in 0..n % 7 {
+                    tokio::task::yield_now().await;
+                }
+                a.publish(&channel, &step.to_string());
+            }
+        };
+        let (client, ()) = tokio::join!(c.subscribe(&channel, None), publish);
+        clients.push((client, Vec::new()));
+    }
+    let complete = |heard: &[String]| heard.last().is_some_and(|last| last == "3");
+    eventually("everybody has the last", || {
+        clients.iter_mut().for_each(|(client, heard)| heard.extend(client.heard()));
+        clients.iter().all(|(_, heard)| complete(heard))
+    })
+    .await;
+    for (n, (_, heard)) in clients.iter().enumerate() {
+        let heard: Vec<_> = heard.iter().filter(|data| !data.contains("cache_miss")).cloned().collect();
+        let expect: Vec<_> = (4 - heard.len()..4).map(|step| step.to_string()).collect();
+        assert_eq!(heard, expect, "channel {n}");
+    }
 }

@@ -7,9 +7,9 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use std::time::{Duration, Instant};
 
-/// One app's kept events, bounded in bytes.
+/// One app's kept events and when they came, bounded in bytes.
 #[derive(Debug)]
-pub(super) struct Cache(Mutex<Expiring<ChannelName, Frame>>);
+pub(super) struct Cache(Mutex<Expiring<ChannelName, (Instant, Frame)>>);
 
 /// A kept event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,12 +28,29 @@ impl Cache {
 
     /// Keeps `frame` as the channel's last event. How many others had to be forgotten early for it.
     pub(super) fn keep(&self, channel: &ChannelName, frame: &Frame, now: Instant) -> usize {
-        self.0.lock().insert(channel.clone(), frame.clone(), channel.as_str().len() + frame.size(), now)
+        self.0.lock().insert(channel.clone(), (now, frame.clone()), channel.as_str().len() + frame.size(), now)
+    }
+
+    /// Keeps a frame that was published elsewhere for as long as is `left`, unless the channel has had an event since
+    /// `since`. How many others had to be forgotten early for it.
+    pub(super) fn recall(
+        &self,
+        channel: &ChannelName,
+        frame: &Frame,
+        left: Duration,
+        since: Instant,
+        now: Instant,
+    ) -> usize {
+        let mut kept = self.0.lock();
+        if kept.get(channel, now).is_some_and(|((at, _), _)| *at >= since) {
+            return 0;
+        }
+        kept.insert_for(left, channel.clone(), (now, frame.clone()), channel.as_str().len() + frame.size(), now)
     }
 
     /// The channel's last event as it went out (K5).
     pub(super) fn last(&self, channel: &ChannelName, now: Instant) -> Option<Frame> {
-        self.0.lock().get(channel, now).map(|(frame, _)| frame.clone())
+        self.0.lock().get(channel, now).map(|((_, frame), _)| frame.clone())
     }
 
     /// The channel's last event as back ends see it (O5).
@@ -42,7 +59,7 @@ impl Cache {
         struct Event {
             data: String,
         }
-        let (frame, left) = self.0.lock().get(channel, now).map(|(frame, left)| (frame.clone(), left))?;
+        let (frame, left) = self.0.lock().get(channel, now).map(|((_, frame), left)| (frame.clone(), left))?;
         // Other nodes' frames are not looked into before.
         let Event { data } = serde_json::from_slice(frame.payload()).ok()?;
         let whole = left.as_secs() + u64::from(left > Duration::from_secs(left.as_secs()));

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl Hub {
     /// Starts taking note of what other nodes must know.
@@ -70,6 +70,12 @@ impl Hub {
             self.deliver(name, except, || frame.clone())
         };
         self.activity.add(Sums { deliveries: delivery.queued as u64, published: 0, client_events: 0 }, now);
+    }
+
+    /// Keeps for newcomers what the bus remembers as a cache channel's last event, for as long as is `left`, unless the
+    /// channel has had one since `since`.
+    pub fn recall(&self, name: &ChannelName, frame: &Frame, left: Duration, since: Instant, now: Instant) {
+        self.report_forgotten(self.cache.recall(name, frame, left, since, now));
     }
 
     /// Takes note of what `node` says.

@@ -216,7 +216,8 @@ impl Node {
             Some(cluster) => {
                 let frame = event.frame();
                 let reach = hub.publish(event.channel, event.except, Instant::now(), || frame.clone());
-                cluster.publish(&app.id, event.channel, event.except, true, &frame);
+                let keep = event.channel.is_cache().then(|| app.limits.cache_ttl());
+                cluster.publish(&app.id, event.channel, event.except, keep, &frame);
                 reach
             }
         };
@@ -233,7 +234,7 @@ impl Node {
             Some(cluster) => {
                 let frame = event.frame();
                 let reach = hub.relay(event.channel, event.except, Instant::now(), || frame.clone());
-                cluster.publish(&app.id, event.channel, event.except, false, &frame);
+                cluster.publish(&app.id, event.channel, event.except, None, &frame);
                 reach
             }
         };

@@ -1,6 +1,6 @@
 //! What back ends may ask about an app, and the connections they may end.
 
-use super::{Cached, Counts, Filter, Node, Online, Page, Stats};
+use super::{Cached, Counts, Filter, Node, Online, Page, Pinned, Stats};
 use crate::app::App;
 use crate::protocol::presence::Member;
 use crate::protocol::{ChannelName, UserId};
@@ -21,6 +21,11 @@ impl Node {
     /// The members of a presence channel, in no promised order.
     pub fn members(&self, app: &App, channel: &ChannelName) -> Vec<Member> {
         self.hub(app).members(channel)
+    }
+
+    /// What has to be ready, and held, before [`Node::cached`] tells of events that were published on other nodes.
+    pub fn pin(&self, app: &App, channel: &ChannelName) -> Option<Pinned> {
+        self.cluster.as_ref().map(|cluster| cluster.pin(&app.id, channel))
     }
 
     /// The last event of a cache channel, while it is kept (O5).
