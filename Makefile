@@ -11,11 +11,14 @@ run:
 
 test: tools lint unit e2e
 
-# What the tests use beside cargo, gcc and Node: the shell lines that `serve --dev` prints are run as they are.
+# What the tests use beside cargo, gcc and Node: the shell lines that `serve --dev` prints are run as they are, and the
+# bus is tested over servers that the tests start themselves.
 tools:
 	@command -v node >/dev/null || { echo "Node 20 or later is needed for the end-to-end tests"; exit 1; }
 	@command -v curl >/dev/null && command -v openssl >/dev/null || \
 		{ $$(command -v sudo) apt-get update -qq && $$(command -v sudo) apt-get install -y -qq curl openssl; }
+	@command -v redis-server >/dev/null || \
+		{ $$(command -v sudo) apt-get update -qq && $$(command -v sudo) apt-get install -y -qq redis-server; }
 	@python3 -c 'import ensurepip' 2>/dev/null || \
 		{ $$(command -v sudo) apt-get update -qq && $$(command -v sudo) apt-get install -y -qq python3 python3-venv; }
 

@@ -95,6 +95,9 @@
 //! * `utoipa` writes `/openapi.json` from the types that are answered (otherwise: schemas by hand, which nobody would
 //!   keep true). Routes are registered with their documentation in `api::openapi` rather than by its macros on
 //!   handlers, so that `api` still shows every path in one place.
+//! * `redis` speaks to Redis and Valkey (otherwise: RESP3 by hand): it is alive, hands on whatever a server pushes, and
+//!   leaves connecting anew to its user, who must know when messages may have been lost. `rustls` with `ring` is its
+//!   TLS, which builds without `cmake` and a C++ compiler.
 
 #![warn(clippy::unwrap_used)]
 

@@ -17,6 +17,8 @@
 
 mod inbox;
 pub mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod topic;
 
 use bytes::Bytes;
@@ -30,6 +32,9 @@ pub use topic::Topic;
 pub enum Broker {
     /// Other nodes of the same process.
     Memory(Memory),
+    /// Redis or Valkey.
+    #[cfg(feature = "redis")]
+    Redis(self::redis::Redis),
 }
 
 /// What comes from the bus.
@@ -71,6 +76,8 @@ impl Broker {
     pub async fn publish(&self, batch: &[(Topic, Bytes)]) -> Result<(), Error> {
         match self {
             Self::Memory(memory) => memory.publish(batch),
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.publish(batch).await,
         }
     }
 
@@ -79,6 +86,8 @@ impl Broker {
     pub async fn subscribe(&self, topic: &Topic) -> Result<(), Error> {
         match self {
             Self::Memory(memory) => memory.subscribe(topic),
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.subscribe(topic).await,
         }
     }
 
@@ -86,6 +95,8 @@ impl Broker {
     pub fn unsubscribe(&self, topic: &Topic) {
         match self {
             Self::Memory(memory) => memory.unsubscribe(topic),
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.unsubscribe(topic),
         }
     }
 
@@ -93,6 +104,8 @@ impl Broker {
     pub async fn remember(&self, key: &Topic, value: &Bytes, ttl: Duration) -> Result<(), Error> {
         match self {
             Self::Memory(memory) => memory.remember(key, value, ttl),
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.remember(key, value, ttl).await,
         }
     }
 
@@ -100,6 +113,8 @@ impl Broker {
     pub async fn recall(&self, key: &Topic) -> Result<Option<Bytes>, Error> {
         match self {
             Self::Memory(memory) => memory.recall(key),
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.recall(key).await,
         }
     }
 
@@ -107,6 +122,8 @@ impl Broker {
     pub fn reset(&self) {
         match self {
             Self::Memory(memory) => memory.reset(),
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.reset(),
         }
     }
 }

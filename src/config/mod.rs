@@ -7,6 +7,7 @@ mod apps;
 mod dotenv;
 mod error;
 mod merge;
+mod redis;
 mod reverb;
 mod rules;
 mod schema;
@@ -14,6 +15,7 @@ mod server;
 mod sources;
 mod variables;
 
+pub use self::redis::{Redis, TlsFiles};
 use crate::app::App;
 pub use error::Error;
 use merge::{Layer, merge};

@@ -2,4 +2,6 @@
 
 mod bus;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 mod scenarios;

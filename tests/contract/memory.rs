@@ -13,13 +13,19 @@ impl Bus for InProcess {
     }
 
     async fn cut(&mut self, node: &Node) {
-        let Broker::Memory(memory) = &node.broker;
-        memory.cut();
+        memory(node).cut();
     }
 
     async fn mend(&mut self, node: &Node) {
-        let Broker::Memory(memory) = &node.broker;
-        memory.mend();
+        memory(node).mend();
+    }
+}
+
+fn memory(node: &Node) -> &memory::Memory {
+    match &node.broker {
+        Broker::Memory(memory) => memory,
+        #[cfg(feature = "redis")]
+        other => panic!("not a node of this bus: {other:?}"),
     }
 }
 

@@ -56,6 +56,8 @@ const FENCES: &[(&str, &[&str])] = &[
     ("utoipa", &["api"]),
     ("clap", &["cli"]),
     ("config::", &["config", "server", "cli"]),
+    ("redis::", &["broker/redis"]),
+    ("rustls", &["broker/redis"]),
     ("tokio", &["broker", "cluster", "node/pace.rs", "session", "transport", "api", "server", "cli"]),
     ("tokio::net", &["transport", "server"]),
     ("std::net", &["config", "server", "cli"]),
