@@ -1,7 +1,9 @@
 //! Real servers of Redis, in each of the ways in which they are set up.
 
+mod cluster;
 mod server;
 mod standalone;
+mod tls;
 
 use super::bus::{Bus, Node};
 use fanfare::broker::{Broker, Inbox, redis};

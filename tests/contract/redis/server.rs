@@ -23,6 +23,10 @@ impl Folder {
         std::fs::create_dir_all(&path).unwrap();
         Arc::new(Self(path))
     }
+
+    pub(crate) fn file(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
+    }
 }
 
 impl Drop for Folder {
@@ -107,6 +111,11 @@ impl Server {
     pub(crate) fn signal(&self, name: &str) {
         let id = self.running.as_ref().unwrap().child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// What an option was set to.
+    pub(crate) fn option(&self, name: &str) -> String {
+        self.options[self.options.iter().position(|option| option == name).unwrap() + 1].clone()
     }
 
     /// Gives a command through redis-cli.

@@ -1,0 +1,89 @@
+//! One server with TLS, which asks for certificates, for a user that may do nothing but what a node needs.
+
+use super::server::{Folder, Server, options};
+use super::{Servers, connect, settings};
+use crate::bus::{Bus, PATIENCE};
+use fanfare::broker::{Error, Link, Topic};
+use fanfare::config;
+use std::process::Command;
+use tokio::time::timeout;
+
+const USER: &str = "--user fan on >p@ss/w:rd resetchannels &bus.* ~bus.* -@all +publish +subscribe +unsubscribe +get \
+                    +set +ping";
+
+fn openssl(arguments: &str) {
+    let output = Command::new("openssl").args(arguments.split(' ')).output().expect("openssl must be installed");
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// An authority, and what it signs for 127.0.0.1.
+fn certificates(folder: &Folder) {
+    let [ca, ca_key, cert, key, request, names] =
+        ["ca.pem", "ca.key", "cert.pem", "key.pem", "request.pem", "names"].map(|name| folder.file(name));
+    let new = "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2";
+    std::fs::write(&names, "subjectAltName=IP:127.0.0.1").unwrap();
+    openssl(&format!("{new} -x509 -subj /CN=authority -keyout {ca_key} -out {ca}"));
+    openssl(&format!("{new} -subj /CN=bus -keyout {key} -out {request}").replace(" -days 2", ""));
+    openssl(&format!(
+        "x509 -req -in {request} -CA {ca} -CAkey {ca_key} -CAcreateserial -days 2 -extfile {names} -out {cert}"
+    ));
+}
+
+async fn start() -> Servers {
+    let server = Server::start(|port, folder| {
+        if !std::path::Path::new(&folder.file("cert.pem")).exists() {
+            certificates(folder);
+        }
+        let tls = [("port", port.to_string()), ("auth-clients", "yes".to_owned())];
+        let files = [("cert-file", "cert.pem"), ("key-file", "key.pem"), ("ca-cert-file", "ca.pem")];
+        let files = files.map(|(option, file)| (option, folder.file(file)));
+        let tls = tls.into_iter().chain(files).flat_map(|(option, value)| [format!("--tls-{option}"), value]);
+        let users = USER.split(' ').chain(["--user", "default", "off"]).map(str::to_owned);
+        options(0, &[]).into_iter().chain(tls).chain(users).collect()
+    })
+    .await;
+    let file = |name: &str| Some(server.folder.file(name).into());
+    let settings = config::Redis {
+        tls_ca_file: file("ca.pem"),
+        tls_cert_file: file("cert.pem"),
+        tls_key_file: file("key.pem"),
+        prefix: "bus.".to_owned(),
+        ..settings([format!("rediss://fan:p%40ss%2Fw%3Ard@127.0.0.1:{}", server.port)])
+    };
+    Servers { servers: vec![server], settings }
+}
+
+crate::scenarios::on!(start());
+
+#[tokio::test]
+async fn what_the_user_may_not_do_is_refused() {
+    let mut bus = start().await;
+    bus.settings.prefix = "other.".to_owned();
+    let mut node = bus.connect().await;
+    node.link(Link::Up).await;
+    let topic = Topic::new(&["a"]);
+    let refused = |answer: Result<(), Error>| {
+        let text = answer.unwrap_err().to_string();
+        assert!(text.starts_with("the bus refuses: ") && text.contains("permission"), "{text}");
+    };
+    refused(node.broker.publish(&[(topic.clone(), "x".into())]).await);
+    refused(node.broker.remember(&topic, &"x".into(), PATIENCE).await);
+    refused(node.broker.recall(&topic).await.map(drop));
+    refused(node.broker.subscribe(&topic).await);
+    // The link stays as it is.
+    assert!(timeout(std::time::Duration::from_millis(1), node.inbox.next()).await.is_err());
+}
+
+#[tokio::test]
+async fn who_is_not_vouched_for_is_not_talked_to() {
+    let bus = start().await;
+    // The public authorities do not know this one.
+    let strangers = config::Redis { tls_ca_file: None, ..bus.settings.clone() };
+    let anonymous = config::Redis { tls_cert_file: None, tls_key_file: None, ..bus.settings.clone() };
+    let impostor = config::Redis { password: Some("wrong".to_owned()), ..bus.settings.clone() };
+    for settings in [strangers, anonymous, impostor] {
+        let mut node = connect(&settings, 1000);
+        let answer = timeout(std::time::Duration::from_millis(300), node.inbox.next()).await;
+        assert!(answer.is_err(), "{settings:?}: {answer:?}");
+    }
+}
