@@ -68,7 +68,7 @@ impl Shared {
     }
 
     /// Serves until the session is over, and says why it is.
-    async fn serve(&self, session: &Session) -> String {
+    async fn serve(&self, session: &Session, plan: &Plan) -> String {
         let rounds = async {
             loop {
                 self.changed.notified().await;
@@ -84,6 +84,7 @@ impl Shared {
             cause = session.fault().wait() => return cause,
             () = rounds => {}
             () = session.probe() => {}
+            () = plan.superseded(&session.first) => session.fault().set("the Sentinels name another master"),
         }
         session.fault().wait().await
     }
@@ -116,7 +117,7 @@ pub(super) async fn run(shared: Arc<Shared>, plan: Plan, feed: Feed) {
         };
         tracing::info!("connected to {target}");
         let since = Instant::now();
-        let cause = shared.serve(&session).await;
+        let cause = shared.serve(&session, &plan).await;
         {
             let mut state = shared.state.lock();
             state.session = None;
@@ -140,14 +141,16 @@ async fn begin(
 ) -> Result<Arc<Session>, String> {
     let session = Arc::new(plan.open(feed, known).await?);
     shared.state.lock().topics.fall();
+    if session.check().await.is_err() {
+        return Err(session.fault().wait().await);
+    }
     loop {
-        let settled = match session.check().await {
-            Ok(()) => shared.settle(&session).await,
-            Err(error) => Err(error),
-        };
-        match settled {
+        match shared.settle(&session).await {
             Ok(None) => {}
-            Ok(Some(text)) | Err(Error::Refused(text)) => return Err(text),
+            Ok(Some(text)) | Err(Error::Refused(text)) => {
+                session.fault().set(&text);
+                return Err(text);
+            }
             Err(Error::Down) => return Err(session.fault().wait().await),
         }
         let mut state = shared.state.lock();

@@ -5,11 +5,15 @@ use super::plan::{Kind, Plan};
 use super::session::{DEADLINE, Server, Session, leads, told};
 use super::slots::Slots;
 use super::tap::Tap;
-use futures_util::future::{select_ok, try_join_all};
+use futures_util::future::{pending, select_ok, try_join_all};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo, PushInfo, PushKind, Value};
 use std::sync::Arc;
-use tokio::time::timeout;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// How often a Sentinel is asked whether the master is the same.
+const WATCH: Duration = Duration::from_secs(1);
 
 impl Plan {
     /// Connects to all servers that a session needs. `known` are servers of a cluster that were there the last time,
@@ -29,13 +33,24 @@ impl Plan {
                 (servers, Some(slots), false)
             }
         };
+        let first = servers[0].clone();
         let servers = try_join_all(servers.into_iter().map(|info| serve(info, &tap))).await?;
-        let session = Session { servers, slots, tap, must_lead };
+        let session = Session { first, servers, slots, tap, must_lead };
         Ok(session)
     }
 
     /// The master that a Sentinel names, if it says so itself.
     async fn master(&self, sentinel: &ConnectionInfo, name: &str) -> Result<ConnectionInfo, String> {
+        let info = self.named(sentinel, name).await?;
+        let mut connection = connect(info.clone(), None).await?;
+        if !leads(&within(&info, connection.send_packed_command(&redis::cmd("ROLE"))).await?) {
+            return Err(format!("{} is not a master, though the Sentinel at {} says so", info.addr(), sentinel.addr()));
+        }
+        Ok(info)
+    }
+
+    /// The master that a Sentinel names.
+    async fn named(&self, sentinel: &ConnectionInfo, name: &str) -> Result<ConnectionInfo, String> {
         let mut connection = connect(sentinel.clone(), None).await?;
         let mut command = redis::cmd("SENTINEL");
         command.arg("GET-MASTER-ADDR-BY-NAME").arg(name);
@@ -53,12 +68,22 @@ impl Plan {
         });
         let (host, port) =
             addr.ok_or_else(|| format!("the Sentinel at {} knows no master named {name:?}", sentinel.addr()))?;
-        let info = self.server(&host, port);
-        let mut connection = connect(info.clone(), None).await?;
-        if !leads(&within(&info, connection.send_packed_command(&redis::cmd("ROLE"))).await?) {
-            return Err(format!("{host}:{port} is not a master, though the Sentinel at {} says so", sentinel.addr()));
+        Ok(self.server(&host, port))
+    }
+
+    /// Returns once a Sentinel names another master than `current`, which takes itself for one until the Sentinels
+    /// have told it: for ten seconds and longer, in which nodes at the one would not hear those at the other.
+    pub(super) async fn superseded(&self, current: &ConnectionInfo) {
+        let Kind::Sentinels(name) = &self.kind else { return pending().await };
+        for sentinel in self.seeds.iter().cycle() {
+            sleep(WATCH).await;
+            if let Ok(info) = self.named(sentinel, name).await
+                && info.addr() != current.addr()
+                && self.master(sentinel, name).await.is_ok()
+            {
+                return;
+            }
         }
-        Ok(info)
     }
 
     /// The masters of the cluster that `seed` belongs to.

@@ -8,7 +8,7 @@ use super::topics::Round;
 use bytes::Bytes;
 use futures_util::future::{join_all, try_join_all};
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
+use redis::{Cmd, ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisResult, Value};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +33,8 @@ pub(super) struct Server {
 
 /// All connections at one time.
 pub(super) struct Session {
+    /// Where the first server is.
+    pub(super) first: ConnectionInfo,
     pub(super) servers: Vec<Server>,
     /// Of a cluster.
     pub(super) slots: Option<Slots>,

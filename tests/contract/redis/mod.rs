@@ -1,6 +1,7 @@
 //! Real servers of Redis, in each of the ways in which they are set up.
 
 mod cluster;
+mod sentinel;
 mod server;
 mod standalone;
 mod tls;
