@@ -48,7 +48,7 @@ fn subscribed(address: SocketAddr, subscribe: &[u8]) -> TcpStream {
 
 fn start() -> SocketAddr {
     let server = config::Server { host: "127.0.0.1".to_owned(), port: 0, ..config::Server::default() };
-    let config = Config { server, apps: vec![App::new("1", "key", "secret")] };
+    let config = Config::new(server, vec![App::new("1", "key", "secret")]);
     let (started, start) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -2,7 +2,7 @@
 
 use super::{complain, dev, refuse, say};
 use crate::config::{Config, Sources};
-use crate::server::{Fatal, Server};
+use crate::server::{Bus, Fatal, Server};
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -70,7 +70,7 @@ impl Serve {
             .and_then(|runtime| runtime.block_on(serve(config, dev)));
         match served {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error @ Fatal::Host { .. }) => refuse(&error.to_string()),
+            Err(error @ (Fatal::Host { .. } | Fatal::Settings(_))) => refuse(&error.to_string()),
             Err(error) => {
                 complain(&error.to_string());
                 ExitCode::FAILURE
@@ -100,7 +100,8 @@ async fn serve(config: Config, dev: bool) -> Result<(), Fatal> {
     let (path, hostname) = (config.server.path.clone(), config.server.hostname.clone());
     // Before the port is announced, so that a signal sent on seeing it is not lost.
     let (mut first, mut second) = (Signals::new()?, Signals::new()?);
-    let server = Server::bind(config, None).await?;
+    let bus = Bus::connect(&config)?;
+    let server = Server::bind(config, bus).await?;
     let address = server.local_addr()?;
     say(&announcement(address, &path, hostname.as_deref()));
     if dev {

@@ -74,6 +74,7 @@ pub(super) fn origin(value: &Value) -> impl Display + '_ {
 fn shown(key: &str, value: &Value) -> String {
     match &value.kind {
         ValueKind::String(text) if text.is_empty() => "empty".to_owned(),
+        ValueKind::String(url) if is_url(key) => format!("{:?}", masked(url)),
         _ if is_secret(key) => "***".to_owned(),
         ValueKind::String(text) if text.chars().count() > SHOWN_CHARS => {
             format!("{:?}...", text.chars().take(SHOWN_CHARS).collect::<String>())
@@ -90,7 +91,22 @@ fn shown(key: &str, value: &Value) -> String {
 /// and people swap the two.
 fn is_secret(key: &str) -> bool {
     let name = key.rsplit('.').next().unwrap_or_default();
-    name == "secret" || name == "key"
+    ["secret", "key", "password", "sentinel_password"].contains(&name)
+}
+
+/// Whether the value of `key` is a URL that may hold a password.
+fn is_url(key: &str) -> bool {
+    key.starts_with("redis.urls[")
+}
+
+/// A URL without what may be a password.
+pub(super) fn masked(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => format!("{}://***{}", &url[..scheme], &url[at..]),
+        (None, Some(at)) => format!("***{}", &url[at..]),
+        (Some(_), _) => url.to_owned(),
+        (None, None) => "***".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -4,12 +4,14 @@
 //! Must not know: what the rest of the server does with it.
 
 mod apps;
+mod cluster;
 mod dotenv;
 mod error;
 mod merge;
 mod redis;
 mod reverb;
 mod rules;
+mod scaling;
 mod schema;
 mod server;
 mod sources;
@@ -17,6 +19,7 @@ mod variables;
 
 pub use self::redis::{Redis, TlsFiles};
 use crate::app::App;
+pub use cluster::{Bus, Cluster};
 pub use error::Error;
 use merge::{Layer, merge};
 use serde::Deserialize;
@@ -38,6 +41,10 @@ pub struct Config {
     pub server: Server,
     /// At least one app; no id and no key twice.
     pub apps: Vec<App>,
+    /// Whether this server is one of several.
+    pub cluster: Cluster,
+    /// How Redis is reached, if the servers are one over it.
+    pub redis: Redis,
 }
 
 /// The sections that are read as they are.
@@ -45,18 +52,29 @@ pub struct Config {
 #[serde(default)]
 struct Sections {
     server: Server,
+    cluster: Cluster,
+    redis: Redis,
 }
 
 impl Config {
+    /// One server that is not one of several.
+    pub fn new(server: Server, apps: Vec<App>) -> Self {
+        Self { server, apps, cluster: Cluster::default(), redis: Redis::default() }
+    }
+
     /// Reads all sources, and checks all that was read: an error here is the last before anything is bound.
     pub fn load(sources: &Sources) -> Result<Self, Error> {
         let variables = Variables::read(sources)?;
         let file = sources.config_file.as_ref().map(|path| Layer::file(&sources.directory.join(path)));
         let file = file.transpose()?.unwrap_or_default();
         schema::check(&file, schema::FILE)?;
-        let given = Layer::try_from(merge([&reverb::layer(&variables)?, &sources.flags()])?)?;
+        let given = Layer::try_from(merge([
+            &reverb::layer(&variables)?,
+            &scaling::layer(&variables, &file)?,
+            &sources.flags(),
+        ])?)?;
         schema::check(&given, schema::GIVEN)?;
-        let Sections { server } = merge([&file, &given])?.try_deserialize()?;
+        let Sections { server, cluster, redis } = merge([&file, &given])?.try_deserialize()?;
         let apps = apps::apps(&file, &given)?;
         if apps.is_empty() {
             let place = variables.path().display();
@@ -65,7 +83,7 @@ impl Config {
                  environment, or name a config file with [[apps]]; `fanfare serve --dev` needs none"
             )));
         }
-        Ok(Self { server: server.normal(), apps })
+        Ok(Self { server: server.normal(), apps, cluster, redis })
     }
 
     /// A server to try things out with: one app with known credentials, on this machine only. Of `sources` only the
@@ -75,9 +93,8 @@ impl Config {
         schema::check(&given, schema::GIVEN)?;
         let mut built_in = Layer::default();
         built_in.set("server.host", "127.0.0.1".into());
-        let Sections { server } = merge([&built_in, &given])?.try_deserialize()?;
-        let app = App::new(DEV_APP_ID, DEV_APP_KEY, DEV_APP_SECRET);
-        Ok(Self { server: server.normal(), apps: vec![app] })
+        let Sections { server, .. } = merge([&built_in, &given])?.try_deserialize()?;
+        Ok(Self::new(server.normal(), vec![App::new(DEV_APP_ID, DEV_APP_KEY, DEV_APP_SECRET)]))
     }
 }
 

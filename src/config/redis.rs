@@ -3,6 +3,7 @@
 //! Must not know: what is sent there, and the crate that sends it.
 
 use super::Error;
+use super::error::masked;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -35,9 +36,6 @@ pub struct Redis {
     pub tls_cert_file: Option<PathBuf>,
     /// PEM file of that certificate's private key.
     pub tls_key_file: Option<PathBuf>,
-    /// Stands in front of every channel and key in Redis, as it is. Nodes with different prefixes do not hear each
-    /// other.
-    pub prefix: String,
 }
 
 /// What the files of TLS hold.
@@ -63,7 +61,6 @@ impl Default for Redis {
             tls_ca_file: None,
             tls_cert_file: None,
             tls_key_file: None,
-            prefix: String::new(),
         }
     }
 }
@@ -85,15 +82,6 @@ fn read(path: &Path, key: &str) -> Result<Vec<u8>, Error> {
     std::fs::read(path).map_err(|cause| Error::unreadable(path, &cause, &format!("correct {key}")))
 }
 
-/// A URL as messages may repeat it, without what may be a password.
-fn masked(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => format!("{}://***{}", &url[..scheme], &url[at..]),
-        (None, Some(at)) => format!("***{}", &url[at..]),
-        _ => url.to_owned(),
-    }
-}
-
 impl fmt::Debug for Redis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let secret = |secret: &Option<String>| secret.as_ref().map(|_| "***");
@@ -109,7 +97,6 @@ impl fmt::Debug for Redis {
             .field("tls_ca_file", &self.tls_ca_file)
             .field("tls_cert_file", &self.tls_cert_file)
             .field("tls_key_file", &self.tls_key_file)
-            .field("prefix", &self.prefix)
             .finish()
     }
 }

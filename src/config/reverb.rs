@@ -4,11 +4,12 @@
 
 use super::Error;
 use super::merge::Layer;
-use super::schema::{GIVEN, Kind, MOST_MESSAGE_BYTES};
+use super::scaling::switch;
+use super::schema::{GIVEN, MOST_MESSAGE_BYTES};
 use super::variables::Variables;
 use crate::app::Limits;
 use As::{Credential, Events, Number, Origins, Rate, Size, Word};
-use config::{Map, Value, ValueKind};
+use config::{Map, ValueKind};
 
 /// How a variable's text is understood.
 #[derive(Clone, Copy)]
@@ -68,10 +69,6 @@ pub(super) fn defaults() -> Limits {
 
 /// Everything that `variables` say, still unchecked.
 pub(super) fn layer(variables: &Variables<'_>) -> Result<Layer, Error> {
-    if let Some((true, value)) = switch(variables, "REVERB_SCALING_ENABLED", "scaling")? {
-        let mend = "this version serves one node; set it to false or remove it";
-        return Err(Error::setting("scaling", &value, mend));
-    }
     let mut layer = Layer::default();
     let rate = switch(variables, "REVERB_APP_RATE_LIMITING_ENABLED", "app.limits.message_rate")?;
     let limited = matches!(rate, Some((true, _)));
@@ -93,14 +90,6 @@ pub(super) fn layer(variables: &Variables<'_>) -> Result<Layer, Error> {
         layer.set(key, kind.read(&text, &origin));
     }
     Ok(layer)
-}
-
-/// A variable that is no setting of ours but decides about some; empty is unset.
-fn switch(variables: &Variables<'_>, name: &str, key: &str) -> Result<Option<(bool, Value)>, Error> {
-    let Some((text, origin)) = variables.get(name).filter(|(text, _)| !text.is_empty()) else { return Ok(None) };
-    let value = Kind::Switch.read(&text, &origin);
-    Kind::Switch.check(key, &value)?;
-    Ok(Some((value.kind == ValueKind::Boolean(true), value)))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use crate::app::{App, ClientEvents, Limits, MessageRate, Origins};
-use crate::config::tests::{APP, Folder, load_error};
+use crate::config::tests::{APP, Folder};
 use crate::config::{Config, Server};
 use crate::protocol::signature::Secret;
 
@@ -115,16 +115,6 @@ fn allowed_origins() {
     let both = [("REVERB_ALLOWED_ORIGINS", "c.test"), ("REVERB_APP_ALLOWED_ORIGINS", "a.test,*.b.test")];
     check(&both, |c| app(c).allowed_origins.clone(), two);
     check(&[("REVERB_ALLOWED_ORIGINS", "null")], |c| app(c).allowed_origins.clone(), Origins::default());
-}
-
-#[test]
-fn scaling_is_refused_only_when_asked_for() {
-    for word in ["false", "0", "", "null"] {
-        load(&[("REVERB_SCALING_ENABLED", word)]);
-    }
-    let expect = "scaling is true (environment variable REVERB_SCALING_ENABLED): this version serves one node; set it \
-                  to false or remove it";
-    assert_eq!(load_error(Folder::new().sources(), &[("REVERB_SCALING_ENABLED", "1")]), expect);
 }
 
 #[test]

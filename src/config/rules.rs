@@ -79,6 +79,40 @@ pub(super) fn secret(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// A text that another program may understand.
+pub(super) fn any(_: &str) -> Result<(), &'static str> {
+    Ok(())
+}
+
+/// A text that another program may understand, but not nothing.
+pub(super) fn some(text: &str) -> Result<(), &'static str> {
+    if text.is_empty() { Err("must not be empty; remove it if there is none") } else { Ok(()) }
+}
+
+/// What topics and keys begin with.
+pub(super) fn prefix(text: &str) -> Result<(), &'static str> {
+    if text.is_empty() || text.len() > 64 || text.chars().any(char::is_control) {
+        return Err("must be 1 to 64 bytes of text, such as the app's name");
+    }
+    Ok(())
+}
+
+/// A secret that nobody guesses.
+pub(super) fn cluster_key(text: &str) -> Result<(), &'static str> {
+    if text.len() < 16 {
+        return Err("must have 16 characters at least; `openssl rand -hex 32` prints one");
+    }
+    Ok(())
+}
+
+/// Where a Redis server is; whether it is well formed beyond that is for the client to say.
+pub(super) fn redis_url(text: &str) -> Result<(), &'static str> {
+    if ["redis://", "rediss://", "tcp://", "tls://", "unix://"].iter().any(|scheme| text.starts_with(scheme)) {
+        return Ok(());
+    }
+    Err("must be a URL such as redis://user:password@host:6379/0, or rediss:// for TLS")
+}
+
 /// A pattern for origins.
 pub(super) fn origin(text: &str) -> Result<(), &'static str> {
     if text.trim().is_empty() || text.trim().contains(char::is_whitespace) {

@@ -38,13 +38,20 @@ pub(super) const MOST_MESSAGE_BYTES: i64 = 16 * 1024 * 1024;
 /// What a config file may hold.
 pub(super) const FILE: Kind = Kind::Table(&[
     ("server", Kind::Table(SERVER)),
+    ("cluster", Kind::Table(CLUSTER)),
+    ("redis", Kind::Table(REDIS)),
     ("features", Kind::Table(FEATURES)),
     ("limits", Kind::Table(LIMITS)),
     ("apps", Tables(APP)),
 ]);
 
 /// What variables and flags may hold: `app` is the app of `REVERB_APP_*`.
-pub(super) const GIVEN: Kind = Kind::Table(&[("server", Kind::Table(SERVER)), ("app", Kind::Table(APP))]);
+pub(super) const GIVEN: Kind = Kind::Table(&[
+    ("server", Kind::Table(SERVER)),
+    ("cluster", Kind::Table(CLUSTER)),
+    ("redis", Kind::Table(REDIS)),
+    ("app", Kind::Table(APP)),
+]);
 
 const SERVER: Keys = &[
     ("host", Text(rules::host)),
@@ -55,6 +62,29 @@ const SERVER: Keys = &[
     ("header_timeout_secs", Number(1, 3600)),
     ("body_timeout_secs", Number(1, 3600)),
     ("api_origins", Texts(rules::page)),
+];
+
+const CLUSTER: Keys = &[
+    ("bus", Choice(&["none", "redis", "nats"])),
+    ("prefix", Text(rules::prefix)),
+    ("key", Credential(rules::cluster_key)),
+    ("outage_secs", Number(1, 3600)),
+    ("outage_bytes", Number(65_536, 64 * 1024 * MIB)),
+    ("inbox_bytes", Number(MIB, 64 * 1024 * MIB)),
+];
+
+const REDIS: Keys = &[
+    ("urls", Texts(rules::redis_url)),
+    ("username", Credential(rules::any)),
+    ("password", Credential(rules::any)),
+    ("database", Number(0, 1_000_000)),
+    ("cluster", Switch),
+    ("sentinel_master", Text(rules::some)),
+    ("sentinel_username", Credential(rules::any)),
+    ("sentinel_password", Credential(rules::any)),
+    ("tls_ca_file", Text(rules::some)),
+    ("tls_cert_file", Text(rules::some)),
+    ("tls_key_file", Text(rules::some)),
 ];
 
 const APP: Keys = &[
@@ -239,6 +269,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Cluster, Redis};
     use super::*;
     use crate::app::{Features, Limits};
 
@@ -252,7 +283,9 @@ mod tests {
     }
 
     #[test]
-    fn limits_and_features_are_those_of_the_structs() {
+    fn settings_are_those_of_the_structs() {
+        same_keys(CLUSTER, &Cluster::default());
+        same_keys(REDIS, &Redis::default());
         same_keys(LIMITS, &Limits::default());
         same_keys(FEATURES, &Features::default());
     }

@@ -94,7 +94,8 @@ fn bad_configuration_takes_one_line_and_exit_code_78() {
         (app(""), &["swerve"], &["swerve"]),
         (app(""), &["serve", "--config", "missing.toml"], &["missing.toml"]),
         (app(""), &["serve", "--env-file", "missing.env"], &["missing.env"]),
-        (app("REVERB_SCALING_ENABLED=true"), &["serve"], &["REVERB_SCALING_ENABLED"]),
+        (app("REVERB_SCALING_ENABLED=maybe"), &["serve"], &["REVERB_SCALING_ENABLED", "maybe"]),
+        (app("REVERB_SCALING_ENABLED=true\nREDIS_URL=redis://a@b@"), &["serve"], &["redis.urls[0] is not a URL"]),
         (app("BROKEN=\"no end"), &["serve"], &[".env", "line 4"]),
     ] {
         let output = Folder::new(&env).output(args);

@@ -1,7 +1,7 @@
 //! The files that people read and copy say what the code does: `config/fanfare.toml`, `.env.example`, `README.md`.
 
 use fanfare::app::{ClientEvents, Features, Limits, MessageRate};
-use fanfare::config::{Config, Server, Sources};
+use fanfare::config::{Cluster, Config, Redis, Server, Sources};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -70,8 +70,10 @@ fn without_reference(words: &str) -> String {
 }
 
 /// Table, source and struct of every setting in the config file.
-const TABLES: [(&str, &str, &str); 5] = [
+const TABLES: [(&str, &str, &str); 7] = [
     ("server", "src/config/server.rs", "Server"),
+    ("cluster", "src/config/cluster.rs", "Cluster"),
+    ("redis", "src/config/redis.rs", "Redis"),
     ("features", "src/app/features.rs", "Features"),
     ("limits", "src/app/limits.rs", "Limits"),
     ("limits.message_rate", "src/app/limits.rs", "MessageRate"),
@@ -115,6 +117,7 @@ fn bounds(table: &str, key: &str) -> Option<String> {
 fn the_config_file_holds_the_defaults() {
     let config = load(Some(file("defaults", APP)), Some(path("config/fanfare.toml"))).unwrap();
     assert_eq!(config.server, Server::default());
+    assert_eq!((config.cluster, config.redis), Default::default());
     assert_eq!(config.apps[0].limits, Limits::default());
     assert_eq!(config.apps[0].features, Features::default());
 }
@@ -124,6 +127,12 @@ fn the_examples_of_the_config_file_are_settings() {
     let examples = file("examples.toml", &with_examples(&text("config/fanfare.toml")));
     let config = load(None, Some(examples)).unwrap();
     assert_eq!(config.server, Server { hostname: Some("ws.example.com".to_owned()), ..Server::default() });
+    let text = |text: &str| Some(text.to_owned());
+    let key = text("0123456789abcdef0123456789abcdef");
+    assert_eq!(config.cluster, Cluster { key, ..Cluster::default() });
+    assert_eq!(config.redis.tls_key_file, Some("/etc/fanfare/redis-key.pem".into()));
+    let Redis { username, password, sentinel_master, .. } = config.redis;
+    assert_eq!([username, password, sentinel_master], ["fanfare", "my-redis-password", "mymaster"].map(text));
     let [app] = config.apps.as_slice() else { panic!("one app") };
     let message_rate = Some(MessageRate { max_attempts: 60, decay_secs: 60, terminate: false });
     assert_eq!(app.limits, Limits { message_rate, max_presence_members: 500, ..Limits::default() });
@@ -176,8 +185,9 @@ fn the_env_example_loads_and_its_examples_are_defaults() {
 #[test]
 fn the_readme_names_every_variable_option_and_limit() {
     let (readme, example) = (text("README.md"), text(".env.example"));
-    let source = text("src/config/reverb.rs");
-    for name in source.split('"').filter(|part| part.starts_with("REVERB_")) {
+    let source = text("src/config/reverb.rs") + &text("src/config/scaling.rs");
+    let names = source.split('"').filter(|part| part.starts_with("REVERB_") || part.starts_with("REDIS_"));
+    for name in names {
         assert!(readme.contains(&format!("`{name}`")), "{name} is not in README.md");
         assert!(example.contains(name), "{name} is not in .env.example");
     }

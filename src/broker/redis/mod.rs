@@ -4,7 +4,8 @@
 //! other, and `topics` knows what each new one has to subscribe. Of the crate `redis` only its connections are used,
 //! and neither its reconnecting nor its cluster client: those hide when messages may have been lost.
 //!
-//! Redis must be 6.0 or later, in a cluster 7.0; any Valkey will do. An ACL user needs the channels and keys under the prefix, and the commands `PUBLISH`, `SUBSCRIBE`, `UNSUBSCRIBE`
+//! Redis must be 6.0 or later, in a cluster 7.0; any Valkey will do. An ACL user needs the channels and keys under the
+//! prefix (`&fanfare.*` and `~fanfare.*`), and the commands `PUBLISH`, `SUBSCRIBE`, `UNSUBSCRIBE`
 //! (in a cluster `SPUBLISH`, `SSUBSCRIBE`, `SUNSUBSCRIBE`, `CLUSTER INFO` and `CLUSTER SLOTS`; behind Sentinels also
 //! `ROLE`), `GET`, `SET` and `PING`.
 //!

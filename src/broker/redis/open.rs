@@ -19,7 +19,7 @@ impl Plan {
     /// Connects to all servers that a session needs. `known` are servers of a cluster that were there the last time,
     /// which help when those that are configured are gone.
     pub(super) async fn open(&self, feed: &Feed, known: &mut Vec<ConnectionInfo>) -> Result<Session, String> {
-        let tap = Arc::new(Tap::new(feed.clone(), self.prefix.clone()));
+        let tap = Arc::new(Tap::new(feed.clone()));
         let (servers, slots, must_lead) = match &self.kind {
             Kind::Single => (vec![self.seeds[0].clone()], None, false),
             Kind::Sentinels(name) => {

@@ -13,8 +13,6 @@ pub(super) struct Plan {
     pub(super) kind: Kind,
     /// The servers that are configured; never none.
     pub(super) seeds: Vec<ConnectionInfo>,
-    /// Prefix of channels and keys.
-    pub(super) prefix: String,
     /// How to introduce oneself to servers that are found rather than configured.
     server: redis::RedisConnectionInfo,
 }
@@ -71,7 +69,9 @@ impl Plan {
 
         let database = settings.database.map_or(seeds[0].redis_settings().db(), i64::from);
         if matches!(kind, Kind::Cluster) && database != 0 {
-            return wrong("redis.database must be 0 in a cluster, which has no other: unset it, use redis.prefix");
+            return wrong(
+                "redis.database must be 0 in a cluster, which has no other: unset it, and tell clusters apart by cluster.prefix",
+            );
         }
         let own = |seed: &ConnectionInfo| {
             if sentinels { redis::RedisConnectionInfo::default() } else { seed.redis_settings().clone() }
@@ -91,7 +91,7 @@ impl Plan {
             };
             Ok(seed.set_redis_settings(login))
         });
-        Ok(Self { kind, seeds: seeds.collect::<Result<_, _>>()?, prefix: settings.prefix.clone(), server })
+        Ok(Self { kind, seeds: seeds.collect::<Result<_, _>>()?, server })
     }
 
     /// How to connect to a server that was found at `host` and `port`: as to the configured ones.

@@ -60,9 +60,8 @@ impl Session {
             let count = rest.iter().take(BATCH).take_while(fits).count().max(1);
             let mut pipelines = HashMap::<usize, Pipeline>::new();
             for (topic, payload) in &rest[..count] {
-                let name = self.name(topic);
                 let command = if self.slots.is_some() { "SPUBLISH" } else { "PUBLISH" };
-                pipelines.entry(self.at(&name)).or_default().cmd(command).arg(&name).arg(&payload[..]);
+                pipelines.entry(self.at(topic)).or_default().cmd(command).arg(topic.as_str()).arg(&payload[..]);
             }
             let sent = pipelines.iter().map(|(at, pipeline)| self.send(&self.servers[*at].keys, pipeline));
             for answer in try_join_all(sent).await?.into_iter().flatten() {
@@ -74,18 +73,16 @@ impl Session {
     }
 
     pub(super) async fn remember(&self, key: &Topic, value: &Bytes, ttl: Duration) -> Result<(), Error> {
-        let name = self.name(key);
         let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).clamp(1, 1 << 53);
         let mut set = redis::cmd("SET");
-        set.arg(&name).arg(&value[..]).arg("PX").arg(ttl);
-        self.ask(&self.servers[self.at(&name)].keys, &set).await.map(drop)
+        set.arg(key.as_str()).arg(&value[..]).arg("PX").arg(ttl);
+        self.ask(&self.servers[self.at(key)].keys, &set).await.map(drop)
     }
 
     pub(super) async fn recall(&self, key: &Topic) -> Result<Option<Bytes>, Error> {
-        let name = self.name(key);
         let mut get = redis::cmd("GET");
-        get.arg(&name);
-        match self.ask(&self.servers[self.at(&name)].keys, &get).await? {
+        get.arg(key.as_str());
+        match self.ask(&self.servers[self.at(key)].keys, &get).await? {
             Value::BulkString(value) => Ok(Some(value.into())),
             Value::Nil => Ok(None),
             _ => Err(Error::Refused("what is kept there is not a string".to_owned())),
@@ -97,10 +94,10 @@ impl Session {
         let sharded = self.slots.is_some();
         let mut asked: Vec<(Vec<Topic>, Vec<Topic>)> = self.servers.iter().map(|_| Default::default()).collect();
         for topic in round.unsubscribe {
-            asked[self.at(&self.name(&topic))].0.push(topic);
+            asked[self.at(&topic)].0.push(topic);
         }
         for topic in round.subscribe {
-            asked[self.at(&self.name(&topic))].1.push(topic);
+            asked[self.at(&topic)].1.push(topic);
         }
         let servers = self.servers.iter().zip(asked).map(|(server, (unsubscribe, subscribe))| async move {
             for topics in unsubscribe.chunks(BATCH) {
@@ -163,13 +160,9 @@ impl Session {
         if self.fault().is_set() { Err(Error::Down) } else { Ok(()) }
     }
 
-    fn name(&self, topic: &Topic) -> Vec<u8> {
-        [self.tap.prefix.as_bytes(), topic.as_str().as_bytes()].concat()
-    }
-
     /// The number of the server for a channel or key.
-    fn at(&self, name: &[u8]) -> usize {
-        self.slots.as_ref().map_or(0, |slots| slots.server(name))
+    fn at(&self, name: &Topic) -> usize {
+        self.slots.as_ref().map_or(0, |slots| slots.server(name.as_str().as_bytes()))
     }
 
     async fn ask(&self, connection: &MultiplexedConnection, command: &Cmd) -> Result<Value, Error> {
@@ -197,7 +190,7 @@ impl Session {
     ) -> Result<Vec<Result<(), Error>>, Error> {
         let mut pipeline = Pipeline::new();
         for topic in topics {
-            pipeline.cmd(command).arg(self.name(topic));
+            pipeline.cmd(command).arg(topic.as_str());
         }
         let mut connection = connection.clone();
         let answers = self.in_time(connection.send_packed_commands(&pipeline, 0, topics.len()), PATIENCE).await?;

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Takes what Redis sends unasked.
 pub(super) struct Tap {
     feed: Feed,
-    pub(super) prefix: String,
     pub(super) fault: Fault,
     /// How much has come, so that a busy connection is not taken for a dead one.
     heard: AtomicUsize,
@@ -17,9 +16,9 @@ pub(super) struct Tap {
 }
 
 impl Tap {
-    pub(super) fn new(feed: Feed, prefix: String) -> Self {
+    pub(super) fn new(feed: Feed) -> Self {
         let (heard, ending) = Default::default();
-        Self { feed, prefix, fault: Fault::default(), heard, ending }
+        Self { feed, fault: Fault::default(), heard, ending }
     }
 
     /// How much has come so far.
@@ -51,8 +50,7 @@ impl Tap {
 
     fn message(&self, data: Vec<Value>) {
         let Ok([Value::BulkString(channel), Value::BulkString(payload)]) = <[Value; 2]>::try_from(data) else { return };
-        let Some(name) = channel.strip_prefix(self.prefix.as_bytes()) else { return };
-        let Ok(name) = std::str::from_utf8(name) else { return };
+        let Ok(name) = std::str::from_utf8(&channel) else { return };
         let taken = self.fault.unless(|| self.feed.message(Topic::named(name), payload.into()));
         if taken == Some(false) {
             self.fault.set("more came than this node takes in");
@@ -72,22 +70,21 @@ mod tests {
     #[tokio::test]
     async fn whatever_is_sent_is_survived() {
         let (feed, mut inbox) = Inbox::new(1000);
-        let tap = Tap::new(feed, "p:".to_owned());
+        let tap = Tap::new(feed);
         let take = |kind: PushKind, data: Vec<Value>| tap.take(PushInfo { kind, data });
         for data in [
             vec![],
             vec![Value::Nil, Value::Nil],
-            vec![text(b"p:a")],
-            vec![text(b"p:a"), Value::Int(1)],
-            vec![text(b"other:a"), text(b"x")],
-            vec![text(b"p:\xff"), text(b"x")],
-            vec![text(b"p:a"), text(b"x"), text(b"x")],
+            vec![text(b"a")],
+            vec![text(b"a"), Value::Int(1)],
+            vec![text(b"\xff"), text(b"x")],
+            vec![text(b"a"), text(b"x"), text(b"x")],
         ] {
             take(PushKind::Message, data);
         }
         take(PushKind::Invalidate, vec![]);
         take(PushKind::Other("x".to_owned()), vec![]);
-        take(PushKind::SMessage, vec![text(b"p:a"), text(b"x")]);
+        take(PushKind::SMessage, vec![text(b"a"), text(b"x")]);
         let message = Incoming::Message { topic: Topic::named("a"), payload: "x".into() };
         assert_eq!(inbox.next().await, Some(message));
         assert!(!tap.fault.is_set());
@@ -96,7 +93,7 @@ mod tests {
     #[tokio::test]
     async fn an_end_that_nobody_asked_for_is_a_fault() {
         let (feed, mut inbox) = Inbox::new(1000);
-        let tap = Tap::new(feed, String::new());
+        let tap = Tap::new(feed);
         let end = || tap.take(PushInfo { kind: PushKind::SUnsubscribe, data: vec![] });
         tap.expect_ends(1);
         end();

@@ -8,7 +8,7 @@ use fanfare::config;
 use futures_util::FutureExt;
 use std::process::Command;
 
-const USER: &str = "--user fan on >p@ss/w:rd resetchannels &bus.* ~bus.* -@all +publish +subscribe +unsubscribe +get \
+const USER: &str = "--user fan on >p@ss/w:rd resetchannels &contract.* ~contract.* -@all +publish +subscribe +unsubscribe +get \
                     +set +ping";
 
 fn openssl(arguments: &str) {
@@ -47,7 +47,6 @@ async fn start() -> Servers {
         tls_ca_file: file("ca.pem"),
         tls_cert_file: file("cert.pem"),
         tls_key_file: file("key.pem"),
-        prefix: "bus.".to_owned(),
         ..settings([format!("rediss://fan:p%40ss%2Fw%3Ard@127.0.0.1:{}", server.port)])
     };
     Servers { servers: vec![server], settings }
@@ -57,8 +56,7 @@ crate::scenarios::on!(start());
 
 #[tokio::test]
 async fn what_the_user_may_not_do_is_refused() {
-    let mut bus = start().await;
-    bus.settings.prefix = "other.".to_owned();
+    let bus = start().await;
     let mut node = bus.connect().await;
     node.link(Link::Up).await;
     let topic = Topic::new(&["a"]);

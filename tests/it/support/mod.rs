@@ -74,7 +74,7 @@ impl TestServer {
 
     fn on(bus: Option<Bus>, adjust: impl FnOnce(&mut Config)) -> Self {
         let server = config::Server { host: "127.0.0.1".to_owned(), port: 0, ..config::Server::default() };
-        let mut config = Config { server, apps: vec![app()] };
+        let mut config = Config::new(server, vec![app()]);
         adjust(&mut config);
         let (stop, stopped) = oneshot::channel();
         let (started, start) = std::sync::mpsc::channel();

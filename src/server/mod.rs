@@ -1,9 +1,10 @@
 //! The listener: builds the parts, serves WebSockets and the HTTP API on one port, and stops in order.
 
+mod bus;
+
 use crate::api::{self, Api, ApiError};
 use crate::app::Apps;
-use crate::broker::{Broker, Inbox};
-use crate::cluster::{self, Actor, Cluster};
+use crate::cluster::{Actor, Cluster};
 use crate::config::{self, Config};
 use crate::node::Node;
 use crate::protocol::{CloseCode, NodeId};
@@ -12,6 +13,7 @@ use crate::transport::ws::{self, Upgrades};
 use axum::Router;
 use axum::extract::Request;
 use axum::response::IntoResponse;
+pub use bus::Bus;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -49,17 +51,6 @@ pub struct Server {
     cluster: Option<(Cluster, Actor)>,
 }
 
-/// What makes a server one of several.
-#[derive(Debug)]
-pub struct Bus {
-    /// The link to the bus.
-    pub broker: Broker,
-    /// What comes from it.
-    pub inbox: Inbox,
-    /// How nodes find and trust each other.
-    pub settings: cluster::Settings,
-}
-
 /// Why a server could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Fatal {
@@ -73,6 +64,9 @@ pub enum Fatal {
         /// How to mend it.
         hint: &'static str,
     },
+    /// The bus cannot be reached as configured.
+    #[error("{0}")]
+    Settings(String),
     /// The system refuses something that every server needs.
     #[error("the system refuses: {0}")]
     System(#[from] io::Error),

@@ -1,0 +1,63 @@
+//! The link to the bus that the configuration asks for.
+
+use super::Fatal;
+use crate::broker::{Broker, Feed, Inbox};
+use crate::cluster;
+use crate::config::{self, Config};
+use crate::protocol::signature::Secret;
+use std::time::Duration;
+
+/// What makes a server one of several.
+#[derive(Debug)]
+pub struct Bus {
+    /// The link to the bus.
+    pub broker: Broker,
+    /// What comes from it.
+    pub inbox: Inbox,
+    /// How nodes find and trust each other.
+    pub settings: cluster::Settings,
+}
+
+impl Bus {
+    /// Starts to connect as `config` says; `None` if it says that there is one server. Fails only on settings that
+    /// could never work: a bus that is away is waited for.
+    pub fn connect(config: &Config) -> Result<Option<Self>, Fatal> {
+        let config::Cluster { bus, prefix, key, outage_secs, outage_bytes, inbox_bytes } = &config.cluster;
+        let (feed, inbox) = Inbox::new(*inbox_bytes);
+        let broker = match bus {
+            config::Bus::None => return Ok(None),
+            config::Bus::Redis => redis(config, feed)?,
+            config::Bus::Nats => nats(config, feed)?,
+        };
+        let settings = cluster::Settings {
+            prefix: prefix.clone(),
+            key: key.as_deref().map(Secret::new),
+            outage_bytes: *outage_bytes,
+            outage: Duration::from_secs((*outage_secs).into()),
+        };
+        Ok(Some(Self { broker, inbox, settings }))
+    }
+}
+
+#[cfg(feature = "redis")]
+fn redis(config: &Config, feed: Feed) -> Result<Broker, Fatal> {
+    let link = crate::broker::redis::Redis::connect(&config.redis, feed);
+    link.map(Broker::Redis).map_err(|error| Fatal::Settings(error.to_string()))
+}
+
+#[cfg(not(feature = "redis"))]
+fn redis(_: &Config, _: Feed) -> Result<Broker, Fatal> {
+    Err(missing("redis"))
+}
+
+#[cfg(not(feature = "nats"))]
+fn nats(_: &Config, _: Feed) -> Result<Broker, Fatal> {
+    Err(missing("nats"))
+}
+
+#[cfg(not(all(feature = "redis", feature = "nats")))]
+fn missing(name: &str) -> Fatal {
+    Fatal::Settings(format!(
+        "cluster.bus is {name:?}, which this program was built without: build it with `--features {name}`"
+    ))
+}
