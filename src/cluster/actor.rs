@@ -87,12 +87,21 @@ impl Actor {
             }
         } else if *topic == shared.control {
             let to_do = self.peers.hear(envelope, now);
+            self.note_nodes();
             self.act(to_do);
         } else if let Said::Event { except, kept, frame } = envelope.said
             && let Some((app, channel)) = shared.interests.hear(topic, envelope.origin, envelope.number)
             && let Some(hub) = shared.hubs.get(&*app)
         {
             hub.arrive(&channel, except, kept, &frame, now);
+        }
+    }
+
+    /// Shares who is there with those who ask the handle.
+    fn note_nodes(&self) {
+        let nodes = &self.cluster.0.nodes;
+        if !nodes.read().iter().copied().eq(self.peers.nodes()) {
+            *nodes.write() = self.peers.nodes().collect();
         }
     }
 
@@ -240,6 +249,7 @@ impl Actor {
             self.cluster.0.broker.reset();
         }
         let to_do = self.peers.tick(now);
+        self.note_nodes();
         self.act(to_do);
     }
 }

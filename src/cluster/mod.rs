@@ -23,6 +23,7 @@ pub use actor::Actor;
 use interests::Interests;
 pub use interests::{Pin, Pinned};
 use outgoing::{Keep, Kind, Outgoing};
+use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -55,6 +56,8 @@ struct Shared {
     outgoing: Outgoing,
     interests: Interests,
     up: AtomicBool,
+    /// The nodes there are, this one among them.
+    nodes: RwLock<Vec<NodeId>>,
 }
 
 /// How nodes find and trust each other.
@@ -81,13 +84,18 @@ impl Cluster {
         hubs.values().for_each(|hub| hub.share());
         let control = Topic::new(&[&settings.prefix, "$nodes"]);
         let outgoing = Outgoing::new(settings.outage_bytes, settings.outage);
-        let (interests, up) = (Interests::default(), AtomicBool::new(false));
-        Self(Arc::new(Shared { me, settings, control, broker, hubs, outgoing, interests, up }))
+        let (interests, up, nodes) = (Interests::default(), AtomicBool::new(false), RwLock::new(vec![me]));
+        Self(Arc::new(Shared { me, settings, control, broker, hubs, outgoing, interests, up, nodes }))
     }
 
     /// Whether the link to the bus is up.
     pub fn is_up(&self) -> bool {
         self.0.up.load(Ordering::Relaxed)
+    }
+
+    /// Whether this node is the home of an app's channel. Nodes that have not heard of each other yet may both be.
+    pub fn is_home(&self, app: &str, channel: &ChannelName) -> bool {
+        home::home(self.0.nodes.read().iter().copied(), app, channel) == Some(self.0.me)
     }
 
     /// Whether an event may be published: if not, other nodes could not get it in time.

@@ -2,9 +2,10 @@
 
 use super::cache::Cache;
 use super::journal::{Fact, Journal};
-use super::occupancy::{Occupancy, Transition};
+use super::occupancy::{Membership, Occupancy};
 use super::outbox::{Outbox, Push};
 use super::tally::{Due, Tally};
+use super::transitions::{Change, Transitions};
 use crate::protocol::presence::Member;
 use crate::protocol::{ChannelKind, ChannelName, Frame, NodeId, SocketId, UserId};
 use indexmap::IndexMap;
@@ -12,8 +13,8 @@ use parking_lot::RwLock;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A channel with at least one subscriber, here or on another node. Its lock is where joins, leaves and who hears of them are put in order,
-/// which is what makes rosters exact (M9).
+/// A channel with at least one subscriber, here or on another node. Its lock is where joins, leaves and who hears of
+/// them are put in order, which is what makes rosters exact (M9).
 #[derive(Debug)]
 pub(super) struct Channel {
     pub(super) name: ChannelName,
@@ -29,6 +30,8 @@ pub(super) struct State {
     pub(super) elsewhere: Vec<(NodeId, usize)>,
     pub(super) occupancy: Occupancy,
     tally: Tally,
+    /// Whether anybody is subscribed anywhere.
+    occupied: bool,
     /// Set when the last subscriber leaves: the channel is about to be forgotten and takes nobody in.
     pub(super) retired: bool,
 }
@@ -42,6 +45,15 @@ pub(super) struct Newcomer<'a> {
     pub(super) member: Option<&'a Member>,
     /// Where its last event is kept, for cache channels and only there.
     pub(super) cache: Option<&'a Cache>,
+}
+
+/// Where a channel takes note of what changes.
+#[derive(Clone, Copy)]
+pub(super) struct Notes<'a> {
+    /// What other nodes must know.
+    pub(super) journal: &'a Journal,
+    /// What became of the channel.
+    pub(super) transitions: &'a Transitions,
 }
 
 /// Why a connection could not be taken in.
@@ -90,23 +102,24 @@ impl Channel {
         new: Newcomer<'_>,
         max_members: usize,
         now: Instant,
-        journal: &Journal,
+        notes: Notes<'_>,
     ) -> Result<Delivery, Refused> {
         let mut state = self.state.write();
         if state.retired {
             return Err(Refused::Retired);
         }
+        let is_new = |member: &&Member| state.occupancy.get(&member.id).is_none();
+        if new.member.filter(is_new).is_some() && state.occupancy.len() >= max_members {
+            return Err(Refused::Full);
+        }
         let mut delivery = Delivery::default();
+        self.occupy(&mut state, notes);
         let confirmation = match new.member {
             None => Frame::subscribed(&self.name),
-            Some(member) if state.occupancy.len() >= max_members && state.occupancy.get(&member.id).is_none() => {
-                return Err(Refused::Full);
-            }
             Some(member) => {
-                if state.occupancy.join(member) == Transition::MemberAdded {
-                    state.deliver(&Frame::member_added(&self.name, member), None, &mut delivery);
-                }
-                self.note_member(&state, &member.id, member, journal);
+                let membership = state.occupancy.join(member);
+                self.tell_member(&state, member, membership, notes, &mut delivery);
+                self.note_member(&state, &member.id, member, notes.journal);
                 Frame::roster(&self.name, state.occupancy.iter())
             }
         };
@@ -116,7 +129,7 @@ impl Channel {
             delivery.answer(new.socket, new.outbox, last);
         }
         state.local.insert(new.socket, new.outbox.clone());
-        journal.count(&self.name);
+        notes.journal.count(&self.name);
         self.tally(&mut state, &mut delivery, |tally, count| tally.change(count, now));
         Ok(delivery)
     }
@@ -128,23 +141,21 @@ impl Channel {
         socket: SocketId,
         member: Option<&UserId>,
         now: Instant,
-        journal: &Journal,
+        notes: Notes<'_>,
     ) -> (bool, Delivery) {
         let mut state = self.state.write();
         let mut delivery = Delivery::default();
         state.local.swap_remove(&socket);
         if let Some(id) = member {
             let who = state.occupancy.get(id).map(|(member, _)| member.clone());
-            let transition = state.occupancy.leave(id);
-            if transition == Transition::MemberRemoved {
-                state.deliver(&Frame::member_removed(&self.name, id), None, &mut delivery);
-            }
+            let membership = state.occupancy.leave(id);
             if let Some(who) = who {
-                self.note_member(&state, id, &who, journal);
+                self.tell_member(&state, &who, membership, notes, &mut delivery);
+                self.note_member(&state, id, &who, notes.journal);
             }
         }
-        journal.count(&self.name);
-        state.retire();
+        notes.journal.count(&self.name);
+        self.retire(&mut state, notes);
         self.tally(&mut state, &mut delivery, |tally, count| tally.change(count, now));
         (state.retired, delivery)
     }
@@ -193,6 +204,40 @@ impl Channel {
         }
     }
 
+    /// Takes note that somebody is there, if nobody was.
+    pub(super) fn occupy(&self, state: &mut State, notes: Notes<'_>) {
+        if !std::mem::replace(&mut state.occupied, true) {
+            notes.transitions.note(&self.name, || Change::Occupied);
+        }
+    }
+
+    /// Lets the channel go if nobody is left anywhere.
+    pub(super) fn retire(&self, state: &mut State, notes: Notes<'_>) {
+        state.retired = state.local.is_empty() && state.elsewhere.is_empty() && state.occupancy.len() == 0;
+        if state.retired && std::mem::take(&mut state.occupied) {
+            notes.transitions.note(&self.name, || Change::Vacated);
+        }
+    }
+
+    /// Tells the subscribers here of a member who has come or gone.
+    pub(super) fn tell_member(
+        &self,
+        state: &State,
+        member: &Member,
+        membership: Membership,
+        notes: Notes<'_>,
+        delivery: &mut Delivery,
+    ) {
+        let id = &member.id;
+        let (frame, change) = match membership {
+            Membership::Added => (Frame::member_added(&self.name, member), Change::MemberAdded(id.clone())),
+            Membership::Removed => (Frame::member_removed(&self.name, id), Change::MemberRemoved(id.clone())),
+            Membership::Same => return,
+        };
+        state.deliver(&frame, None, delivery);
+        notes.transitions.note(&self.name, || change);
+    }
+
     /// Takes note of how many connections of a member there are here now.
     fn note_member(&self, state: &State, id: &UserId, member: &Member, journal: &Journal) {
         journal.note(|| {
@@ -223,11 +268,6 @@ impl State {
     /// Connections subscribed, wherever they are.
     pub(super) fn subscriptions(&self) -> usize {
         self.local.len() + self.elsewhere.iter().map(|(_, connections)| connections).sum::<usize>()
-    }
-
-    /// Lets the channel go if nobody is left anywhere.
-    pub(super) fn retire(&mut self) {
-        self.retired = self.local.is_empty() && self.elsewhere.is_empty() && self.occupancy.len() == 0;
     }
 
     /// The whole hot path: the exclusion is found once, then one pass that clones and queues.

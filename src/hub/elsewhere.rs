@@ -1,11 +1,10 @@
 //! What other nodes say about a channel, and what this node has to say about it. Whatever follows from it for
 //! subscribers here (members who come and go, numbers) is found out under the channel's lock, as if it happened here.
 
-use super::channel::{Channel, Delivery};
+use super::channel::{Channel, Delivery, Notes};
 use super::journal::Fact;
-use super::occupancy::Transition;
+use crate::protocol::NodeId;
 use crate::protocol::presence::Member;
-use crate::protocol::{Frame, NodeId};
 use std::time::Instant;
 
 /// What became of a fact.
@@ -19,12 +18,15 @@ pub(super) enum Applied {
 
 impl Channel {
     /// Takes note that `node` has `connections` subscribed.
-    pub(super) fn set_connections(&self, node: NodeId, connections: usize, now: Instant) -> Applied {
+    pub(super) fn set_connections(&self, node: NodeId, connections: usize, now: Instant, notes: Notes<'_>) -> Applied {
         let mut state = self.state.write();
         if state.retired {
             return Applied::Retired;
         }
         let before = state.subscriptions();
+        if connections > 0 {
+            self.occupy(&mut state, notes);
+        }
         match state.elsewhere.iter_mut().find(|(known, _)| *known == node) {
             _ if connections == 0 => state.elsewhere.retain(|(known, _)| *known != node),
             Some((_, count)) => *count = connections,
@@ -34,27 +36,23 @@ impl Channel {
         if state.subscriptions() != before {
             self.tally(&mut state, &mut delivery, |tally, count| tally.change(count, now));
         }
-        state.retire();
+        self.retire(&mut state, notes);
         Applied::Done(state.retired, delivery)
     }
 
     /// Takes note that `node` has `connections` of the member.
-    pub(super) fn set_member(&self, node: NodeId, member: &Member, connections: usize) -> Applied {
+    pub(super) fn set_member(&self, node: NodeId, member: &Member, connections: usize, notes: Notes<'_>) -> Applied {
         let mut state = self.state.write();
         if state.retired {
             return Applied::Retired;
         }
         let mut delivery = Delivery::default();
-        match state.occupancy.set(node, member, connections) {
-            Transition::MemberAdded => {
-                state.deliver(&Frame::member_added(&self.name, member), None, &mut delivery);
-            }
-            Transition::MemberRemoved => {
-                state.deliver(&Frame::member_removed(&self.name, &member.id), None, &mut delivery);
-            }
-            Transition::None => {}
+        if connections > 0 {
+            self.occupy(&mut state, notes);
         }
-        state.retire();
+        let membership = state.occupancy.set(node, member, connections);
+        self.tell_member(&state, member, membership, notes, &mut delivery);
+        self.retire(&mut state, notes);
         Applied::Done(state.retired, delivery)
     }
 

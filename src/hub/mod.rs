@@ -16,6 +16,7 @@ mod shared;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod transitions;
 mod users;
 
 use crate::app::App;
@@ -27,7 +28,7 @@ use activity::{Activity, Sums};
 use cache::Cache;
 pub use cache::Cached;
 pub use channel::Counts;
-use channel::{Channel, Delivery, Newcomer, Refused};
+use channel::{Channel, Delivery, Newcomer, Notes, Refused};
 use dashmap::{DashMap, Entry};
 use journal::Journal;
 pub use journal::{Changes, Fact};
@@ -39,6 +40,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
+use transitions::Transitions;
+pub use transitions::{Change, Transition};
 use users::Users;
 pub use users::{Online, SignIn};
 
@@ -56,6 +59,7 @@ pub struct Hub {
     cache: Cache,
     activity: Activity,
     journal: Journal,
+    transitions: Transitions,
     /// Channels whose subscribers are to be told later how many they are.
     tallies: Mutex<Vec<Arc<Channel>>>,
     connections: AtomicUsize,
@@ -93,6 +97,7 @@ impl Hub {
             users: Users::default(),
             activity: Activity::new(now),
             journal: Journal::default(),
+            transitions: Transitions::default(),
             tallies: Mutex::default(),
             connections: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
@@ -142,7 +147,7 @@ impl Hub {
         let new = Newcomer { socket: *socket, outbox, member, cache };
         loop {
             let channel = self.channels.entry(name.clone()).or_insert_with(|| Arc::new(self.fresh(name))).clone();
-            match channel.join(new, self.app.limits.max_presence_members, now, &self.journal) {
+            match channel.join(new, self.app.limits.max_presence_members, now, self.notes()) {
                 Ok(delivery) => {
                     self.report(&channel, &delivery);
                     let member = member.map(|member| member.id.clone());
@@ -241,6 +246,17 @@ impl Hub {
         }
     }
 
+    /// Starts taking note of what becomes of channels, for [`Hub::transitions`].
+    pub fn observe(&self) {
+        self.transitions.open();
+    }
+
+    /// What has become of channels, here and on other nodes, since the last time, and how much of it was dropped because
+    /// nobody asked for so long.
+    pub fn transitions(&self) -> (Vec<Transition>, u64) {
+        self.transitions.take()
+    }
+
     /// Connections registered.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
@@ -256,6 +272,10 @@ impl Hub {
     /// The outboxes of all connections, to close them.
     pub fn outboxes(&self) -> Vec<Arc<Outbox>> {
         self.sockets.iter().map(|socket| socket.value().clone()).collect()
+    }
+
+    fn notes(&self) -> Notes<'_> {
+        Notes { journal: &self.journal, transitions: &self.transitions }
     }
 
     fn fresh(&self, name: &ChannelName) -> Channel {

@@ -20,55 +20,55 @@ struct Present {
 
 /// What a join or a leave changed for everyone else. Callers act on it; nobody counts again later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transition {
+pub(super) enum Membership {
     /// The member's first connection came (M7).
-    MemberAdded,
+    Added,
     /// The member's last connection went (M8).
-    MemberRemoved,
+    Removed,
     /// The member was and is present through another connection.
-    None,
+    Same,
 }
 
 impl Occupancy {
     /// Counts a connection of `member` here. A member who is present already keeps the info it came with (M5).
-    pub(super) fn join(&mut self, member: &Member) -> Transition {
-        let (present, transition) = self.present(member);
+    pub(super) fn join(&mut self, member: &Member) -> Membership {
+        let (present, membership) = self.present(member);
         present.here += 1;
-        transition
+        membership
     }
 
     /// Forgets one connection of the member `id` here.
-    pub(super) fn leave(&mut self, id: &UserId) -> Transition {
+    pub(super) fn leave(&mut self, id: &UserId) -> Membership {
         match self.members.get_mut(id) {
             Some(present) if present.here > 0 => {
                 present.here -= 1;
                 self.settle(id)
             }
-            _ => Transition::None,
+            _ => Membership::Same,
         }
     }
 
     /// Takes note that `node` has `connections` of the member now.
-    pub(super) fn set(&mut self, node: NodeId, member: &Member, connections: usize) -> Transition {
+    pub(super) fn set(&mut self, node: NodeId, member: &Member, connections: usize) -> Membership {
         if connections == 0 {
             return self.unset(node, &member.id);
         }
-        let (present, transition) = self.present(member);
+        let (present, membership) = self.present(member);
         match present.elsewhere.iter_mut().find(|(known, _)| *known == node) {
             Some((_, count)) => *count = connections,
             None => present.elsewhere.push((node, connections)),
         }
-        transition
+        membership
     }
 
     /// Takes note that `node` has no connection of the member `id` any more.
-    pub(super) fn unset(&mut self, node: NodeId, id: &UserId) -> Transition {
+    pub(super) fn unset(&mut self, node: NodeId, id: &UserId) -> Membership {
         match self.members.get_mut(id) {
             Some(present) if present.elsewhere.iter().any(|(known, _)| *known == node) => {
                 present.elsewhere.retain(|(known, _)| *known != node);
                 self.settle(id)
             }
-            _ => Transition::None,
+            _ => Membership::Same,
         }
     }
 
@@ -99,22 +99,22 @@ impl Occupancy {
     }
 
     /// The place of a member who has a connection more in a moment.
-    fn present(&mut self, member: &Member) -> (&mut Present, Transition) {
-        let mut transition = Transition::None;
+    fn present(&mut self, member: &Member) -> (&mut Present, Membership) {
+        let mut membership = Membership::Same;
         let present = self.members.entry(member.id.clone()).or_insert_with(|| {
-            transition = Transition::MemberAdded;
+            membership = Membership::Added;
             Present { member: member.clone(), here: 0, elsewhere: Vec::new() }
         });
-        (present, transition)
+        (present, membership)
     }
 
     /// Forgets a member who has no connection left.
-    fn settle(&mut self, id: &UserId) -> Transition {
+    fn settle(&mut self, id: &UserId) -> Membership {
         if self.members.get(id).is_some_and(|present| present.here == 0 && present.elsewhere.is_empty()) {
             self.members.swap_remove(id);
-            return Transition::MemberRemoved;
+            return Membership::Removed;
         }
-        Transition::None
+        Membership::Same
     }
 }
 
@@ -131,15 +131,15 @@ mod tests {
     #[test]
     fn a_second_connection_changes_nothing_and_keeps_the_first_info() {
         let mut occupancy = Occupancy::default();
-        assert_eq!(occupancy.join(&member(1)), Transition::MemberAdded);
+        assert_eq!(occupancy.join(&member(1)), Membership::Added);
         let other = Member::parse(r#"{"user_id":1,"user_info":{"tab":2}}"#, 128, 1024).unwrap();
-        assert_eq!(occupancy.join(&other), Transition::None);
-        assert_eq!(occupancy.set(NodeId(1), &other, 1), Transition::None);
+        assert_eq!(occupancy.join(&other), Membership::Same);
+        assert_eq!(occupancy.set(NodeId(1), &other, 1), Membership::Same);
         assert_eq!(occupancy.iter().map(|m| m.info.get()).collect::<Vec<_>>(), ["{}"]);
-        assert_eq!(occupancy.leave(&other.id), Transition::None);
-        assert_eq!(occupancy.unset(NodeId(1), &other.id), Transition::None);
-        assert_eq!(occupancy.leave(&other.id), Transition::MemberRemoved);
-        assert_eq!(occupancy.leave(&other.id), Transition::None);
+        assert_eq!(occupancy.leave(&other.id), Membership::Same);
+        assert_eq!(occupancy.unset(NodeId(1), &other.id), Membership::Same);
+        assert_eq!(occupancy.leave(&other.id), Membership::Removed);
+        assert_eq!(occupancy.leave(&other.id), Membership::Same);
     }
 
     #[derive(Clone, Copy, Debug)]
@@ -196,11 +196,11 @@ mod tests {
                 let sum = |of: &BTreeMap<u8, BTreeMap<_, usize>>, id| of.get(&id).map_or(0, |nodes| nodes.values().sum());
                 for id in 0..4 {
                     let expect = match (sum(&before, id), sum(&model, id)) {
-                        (0, 1..) => Transition::MemberAdded,
-                        (1.., 0) => Transition::MemberRemoved,
-                        _ => Transition::None,
+                        (0, 1..) => Membership::Added,
+                        (1.., 0) => Membership::Removed,
+                        _ => Membership::Same,
                     };
-                    prop_assert_eq!(told.get(&id).copied().unwrap_or(Transition::None), expect, "{} after {:?}", id, step);
+                    prop_assert_eq!(told.get(&id).copied().unwrap_or(Membership::Same), expect, "{} after {:?}", id, step);
                 }
                 let mut present: Vec<u8> = occupancy.iter().map(|m| m.id.as_str().parse().unwrap()).collect();
                 present.sort_unstable();

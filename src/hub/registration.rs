@@ -117,8 +117,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let (empty, delivery) =
-            self.channel.leave(self.socket, self.member.as_ref(), Instant::now(), &self.hub.journal);
+        let (empty, delivery) = self.channel.leave(self.socket, self.member.as_ref(), Instant::now(), self.hub.notes());
         if empty {
             self.hub.forget(&self.channel);
         }

@@ -82,10 +82,14 @@ impl Hub {
     pub fn apply(&self, node: NodeId, fact: &Fact, now: Instant) {
         match fact {
             Fact::Connections { channel, connections } => {
-                self.apply_to(channel, *connections > 0, |channel| channel.set_connections(node, *connections, now));
+                self.apply_to(channel, *connections > 0, |channel| {
+                    channel.set_connections(node, *connections, now, self.notes())
+                });
             }
             Fact::Member { channel, member, connections } => {
-                self.apply_to(channel, *connections > 0, |channel| channel.set_member(node, member, *connections));
+                self.apply_to(channel, *connections > 0, |channel| {
+                    channel.set_member(node, member, *connections, self.notes())
+                });
             }
             Fact::User { user, connections, since } => {
                 let delivery = self.users.set(node, user, *connections, *since);

@@ -4,12 +4,13 @@
 
 mod pace;
 mod queries;
+mod transitions;
 
 use crate::app::{App, Apps};
 use crate::cluster::{Cluster, Hubs};
 pub use crate::cluster::{Pin, Pinned};
 pub use crate::hub::Registration as Connection;
-pub use crate::hub::{Cached, Counts, Filter, Listed, Online, Outbox, Page, Reach, Stats, Volume};
+pub use crate::hub::{Cached, Change, Counts, Filter, Listed, Online, Outbox, Page, Reach, Stats, Transition, Volume};
 use crate::hub::{Full, Hub, SignIn, Subscription};
 use crate::metrics::Metrics;
 use crate::protocol::command::{Signin, Subscribe};
@@ -78,7 +79,10 @@ impl Node {
         let metrics = Arc::<Metrics>::default();
         let now = Instant::now();
         let hub = |app: &Arc<App>| (app.id.clone(), Arc::new(Hub::new(app.clone(), metrics.clone(), now)));
-        let hubs = Arc::new(apps.iter().map(hub).collect());
+        let hubs: Hubs = Arc::new(apps.iter().map(hub).collect());
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            hubs.values().for_each(|hub| hub.observe());
+        }
         Self { apps, hubs, metrics, cluster: None }
     }
 
@@ -246,6 +250,7 @@ impl Node {
     pub fn sweep(&self) {
         let now = Instant::now();
         self.hubs.values().for_each(|hub| hub.sweep(now));
+        self.log_transitions();
     }
 
     /// Connections of all apps.

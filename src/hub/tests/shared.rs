@@ -1,7 +1,7 @@
 //! Several hubs that tell each other what is so on them, over links that delay, lose and break.
 
 use super::*;
-use crate::hub::{Changes, Fact, SignIn};
+use crate::hub::{Change, Changes, Fact, SignIn, Transition};
 use crate::protocol::{NodeId, UserId};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -26,7 +26,10 @@ struct Cluster {
 impl Cluster {
     fn new(limits: &Limits) -> Self {
         let hubs: Vec<_> = (0..NODES).map(|_| hub(limits.clone())).collect();
-        hubs.iter().for_each(|hub| hub.share());
+        for hub in &hubs {
+            hub.share();
+            hub.observe();
+        }
         Self { hubs, links: HashMap::new() }
     }
 
@@ -97,6 +100,26 @@ impl Seat {
     }
 }
 
+/// Who was there after all that became of a channel, which must have been occupied before anybody came and vacated
+/// after everybody had gone; `None` if it is not occupied.
+fn occupants(transitions: &[Transition]) -> Option<BTreeSet<String>> {
+    let mut present = None;
+    for Transition { change, .. } in transitions {
+        match (change, &mut present) {
+            (Change::Occupied, none @ None) => *none = Some(BTreeSet::new()),
+            (Change::Vacated, some) if some.as_ref().is_some_and(BTreeSet::is_empty) => *some = None,
+            (Change::MemberAdded(id), Some(users)) if !users.contains(id.as_str()) => {
+                users.insert(id.as_str().to_owned());
+            }
+            (Change::MemberRemoved(id), Some(users)) if users.contains(id.as_str()) => {
+                users.remove(id.as_str());
+            }
+            _ => panic!("{change:?} at a wrong time among {transitions:?}"),
+        }
+    }
+    present
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Join { node: usize, user: u8 },
@@ -157,6 +180,8 @@ proptest! {
             prop_assert_eq!(&seat.sees, &present, "a client of node {}", node);
         }
         for hub in &cluster.hubs {
+            let (transitions, _) = hub.transitions();
+            prop_assert_eq!(occupants(&transitions), (!seats.is_empty()).then(|| present.clone()));
             let counts = Counts { subscriptions: seats.len(), users: present.len() };
             prop_assert_eq!(hub.counts(&channel), counts);
             prop_assert_eq!(hub.channels.len(), usize::from(!seats.is_empty()));
