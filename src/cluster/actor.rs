@@ -2,6 +2,7 @@
 //! with these inputs: the bus, changes in the hubs, and three clocks.
 
 use super::Cluster;
+use super::catching::{Catching, Event, Held};
 use super::interests::Interests;
 use super::peers::{BEAT, Do, Peers};
 use super::wire::{Envelope, Said, Told};
@@ -9,7 +10,7 @@ use crate::broker::{Inbox, Incoming, Link, Topic};
 use crate::hub::Fact;
 use crate::protocol::NodeId;
 use bytes::Bytes;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -21,6 +22,8 @@ const NUMBERS: Duration = Duration::from_millis(250);
 const LOOK: Duration = Duration::from_secs(1);
 /// Silence of this node's own signs of life, which come back to it, after which the link is taken for dead.
 const ECHO_WITHIN: Duration = Duration::from_secs(5);
+/// A bus of several servers may have stopped handing out what is said on one of them so long before the others.
+const MARGIN: Duration = Duration::from_secs(5);
 /// Facts in one message.
 const PART: usize = 1000;
 /// Who asks for everything so soon after it was told will hear it.
@@ -35,6 +38,13 @@ pub struct Actor {
     /// The number of the last change told.
     serial: u64,
     echo: Instant,
+    /// The last sign of life that has come back, by when it was said: what others said before has come as well.
+    sure: Instant,
+    /// Signs of life that have not come back, by their numbers.
+    said: VecDeque<(u64, Instant)>,
+    catching: Catching,
+    /// Nodes that may have missed what was said since then.
+    to_repeat: Vec<(NodeId, Instant)>,
     told_all: Option<Instant>,
 }
 
@@ -43,7 +53,18 @@ impl Actor {
     pub fn new(cluster: &Cluster, inbox: Inbox) -> Self {
         let now = super::now();
         let peers = Peers::new(cluster.0.me, now);
-        Self { cluster: cluster.clone(), inbox, peers, serial: 0, echo: now, told_all: None }
+        Self {
+            cluster: cluster.clone(),
+            inbox,
+            peers,
+            serial: 0,
+            echo: now,
+            sure: now,
+            said: VecDeque::new(),
+            catching: Catching::default(),
+            to_repeat: Vec::new(),
+            told_all: None,
+        }
     }
 
     /// Takes part until the bus's driver is gone.
@@ -67,7 +88,10 @@ impl Actor {
                     None => return,
                 },
                 () = poll_fn(|cx| poll_changes(&cluster, cx)) => self.tell_changes(),
-                _ = numbers.tick() => self.tell_numbers(),
+                _ = numbers.tick() => {
+                    self.tell_numbers();
+                    self.make_good();
+                }
                 _ = look.tick() => self.look(),
                 _ = beat.tick() => self.tell_alive(),
             }
@@ -80,21 +104,88 @@ impl Actor {
             tracing::debug!(topic = topic.as_str(), bytes = payload.len(), "a message on the bus makes no sense");
             return;
         };
-        let now = super::now();
-        if envelope.origin == shared.me {
+        let (now, origin, number) = (super::now(), envelope.origin, envelope.number);
+        if origin == shared.me {
             if *topic == shared.control {
-                self.echo = now;
+                self.hear_echo(number, now);
             }
-        } else if *topic == shared.control {
-            let to_do = self.peers.hear(envelope, now);
-            self.note_nodes();
-            self.act(to_do);
-        } else if let Said::Event { except, kept, frame } = envelope.said
-            && let Some((app, channel)) = shared.interests.hear(topic, envelope.origin, envelope.number)
+            return;
+        }
+        let held = self.catching.hears(origin, now);
+        match envelope.said {
+            Said::Again { age, envelope } if held => self.hear_again(origin, topic, age, &envelope, now),
+            Said::Again { .. } => {}
+            Said::Event { except, kept, frame } => {
+                let event = Event { except, kept, frame, born: None };
+                if held {
+                    self.catching.hold(origin, topic, number, event, now);
+                } else {
+                    self.hand_out(origin, topic, number, &event, now);
+                }
+            }
+            said if *topic == shared.control => {
+                let to_do = self.peers.hear(Envelope { said, ..envelope }, now);
+                self.note_nodes();
+                self.act(to_do);
+            }
+            _ => {}
+        }
+    }
+
+    /// Something that this node has said has come back to it.
+    fn hear_echo(&mut self, number: u64, now: Instant) {
+        self.echo = now;
+        while let Some((_, said)) = self.said.pop_front_if(|(said, _)| *said <= number) {
+            self.sure = said;
+        }
+    }
+
+    /// Something that a node said when this one may not have heard it.
+    fn hear_again(&mut self, origin: NodeId, topic: &Topic, age: Duration, envelope: &Bytes, now: Instant) {
+        let shared = &self.cluster.0;
+        let Some(envelope) = Envelope::decode(envelope, shared.settings.key.as_ref()) else { return };
+        if envelope.origin != origin {
+            return;
+        }
+        match envelope.said {
+            Said::Event { except, kept, frame } => {
+                let event = Event { except, kept, frame, born: now.checked_sub(age) };
+                self.catching.hold(origin, topic, envelope.number, event, now);
+            }
+            _ if *topic == shared.control => {
+                let to_do = self.peers.hear_again(envelope);
+                self.act(to_do.into_iter().collect());
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives an event to the subscribers here.
+    fn hand_out(&self, origin: NodeId, topic: &Topic, number: u64, event: &Event, now: Instant) {
+        let shared = &self.cluster.0;
+        if let Some((app, channel)) = shared.interests.hear(topic, origin, number, event.born)
             && let Some(hub) = shared.hubs.get(&*app)
         {
-            hub.arrive(&channel, except, kept, &frame, now);
+            hub.arrive(&channel, event.except, event.kept, &event.frame, now);
         }
+    }
+
+    fn hand_out_all(&self, origin: NodeId, held: &Held, now: Instant) {
+        for ((topic, number), event) in held {
+            self.hand_out(origin, topic, *number, event, now);
+        }
+    }
+
+    /// Hands out what was held back long enough, and repeats what others have missed.
+    fn make_good(&mut self) {
+        let now = super::now();
+        for (origin, held) in self.catching.done(now) {
+            self.hand_out_all(origin, &held, now);
+        }
+        for (node, since) in self.to_repeat.drain(..) {
+            self.cluster.0.outgoing.repeat(node, since);
+        }
+        self.cluster.0.outgoing.shed(now);
     }
 
     /// Shares who is there with those who ask the handle.
@@ -121,10 +212,27 @@ impl Actor {
                 Do::Forget(node) => {
                     tracing::info!(node.id = %node, "node is gone");
                     shared.hubs.values().for_each(|hub| hub.forget_node(node, now));
-                    shared.interests.forget(node);
+                    if let Some(held) = self.catching.gone(node) {
+                        self.hand_out_all(node, &held, now);
+                    }
                 }
-                Do::Ask(node) => self.cluster.tell(Said::Ask { node }),
+                Do::Ask(node) => {
+                    self.cluster.tell(Said::Ask { node });
+                }
                 Do::TellAll => self.tell_all(now),
+                Do::Repeat(node, away) => {
+                    self.to_repeat.push((node, now.checked_sub(away).unwrap_or(now)));
+                    if self.catching.asks_again(node) {
+                        // It could not hear either when this node said so.
+                        self.tell_back(now);
+                    }
+                }
+                Do::Repeated(node, complete) => {
+                    if !complete {
+                        tracing::warn!(node.id = %node, "some of what a node said while the link was down is lost");
+                    }
+                    self.catching.caught_up(node, now);
+                }
                 Do::End(Said::EndUser { app, user }) => {
                     shared.hubs.get(&app).map(|hub| hub.terminate_user(&user));
                 }
@@ -153,6 +261,12 @@ impl Actor {
         self.cluster.0.up.store(true, std::sync::atomic::Ordering::Relaxed);
         self.peers.link_is_up(now);
         self.echo = now;
+        if !self.cluster.0.interests.is_empty() {
+            let me = self.cluster.0.me;
+            self.catching.start(self.peers.nodes().filter(|node| *node != me));
+            self.tell_back(now);
+        }
+        self.said.clear();
         // What has changed meanwhile was not told: the gap lets the others ask.
         self.serial += 1;
         self.tell_alive();
@@ -164,10 +278,17 @@ impl Actor {
         self.cluster.0.outgoing.link_is_down();
     }
 
-    fn tell_alive(&self) {
+    fn tell_alive(&mut self) {
         if self.cluster.is_up() {
-            self.cluster.tell(Said::Alive { serial: self.serial });
+            let number = self.cluster.tell(Said::Alive { serial: self.serial });
+            self.said.push_back((number, super::now()));
         }
+    }
+
+    /// Asks the others to repeat what this node may have missed.
+    fn tell_back(&self, now: Instant) {
+        let away = now.saturating_duration_since(self.sure) + MARGIN;
+        self.cluster.tell(Said::Back { away });
     }
 
     /// Tells members and users who came and went.

@@ -12,6 +12,9 @@ use tokio::sync::watch;
 /// How long a topic without subscribers stays subscribed.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// Nodes of which a topic knows what was heard last; of more, the first ones are gone for long.
+const MOST_HEARD: usize = 64;
+
 /// The topics of one node.
 #[derive(Clone, Debug, Default)]
 pub struct Interests(Arc<Mutex<State>>);
@@ -30,6 +33,7 @@ struct Interest {
     /// Turns `true` once the bus has acknowledged the subscription, or does not in time.
     stands: watch::Receiver<bool>,
     pins: usize,
+    since: Instant,
     /// The last number heard from each node: what is not above it is a repeat.
     heard: Vec<(NodeId, u64)>,
 }
@@ -74,7 +78,14 @@ impl Interests {
         let interest = state.topics.entry(topic.clone()).or_insert_with(|| {
             let (sender, stands) = watch::channel(false);
             subscribe = Some(sender);
-            Interest { app: app.into(), channel: channel.clone(), stands, pins: 0, heard: Vec::new() }
+            Interest {
+                app: app.into(),
+                channel: channel.clone(),
+                stands,
+                pins: 0,
+                since: super::now(),
+                heard: Vec::new(),
+            }
         });
         interest.pins += 1;
         let stands = interest.stands.clone();
@@ -82,14 +93,26 @@ impl Interests {
         Pinned { pin: Pin { interests: self.clone(), topic }, stands, subscribe }
     }
 
-    /// Whose topic it is, for a message that `node` has numbered; `None` if nobody is interested, or it is a repeat.
-    pub fn hear(&self, topic: &Topic, node: NodeId, number: u64) -> Option<(Arc<str>, ChannelName)> {
+    /// Whose topic it is, for a message that `node` has numbered; `None` if nobody is interested, or it is a repeat, or
+    /// it was `born` before anybody was interested.
+    pub fn hear(
+        &self,
+        topic: &Topic,
+        node: NodeId,
+        number: u64,
+        born: Option<Instant>,
+    ) -> Option<(Arc<str>, ChannelName)> {
         let mut state = self.0.lock();
-        let interest = state.topics.get_mut(topic)?;
+        let interest = state.topics.get_mut(topic).filter(|interest| born.is_none_or(|born| born >= interest.since))?;
         match interest.heard.iter_mut().find(|(known, _)| *known == node) {
             Some((_, heard)) if number <= *heard => return None,
             Some((_, heard)) => *heard = number,
-            None => interest.heard.push((node, number)),
+            None => {
+                if interest.heard.len() == MOST_HEARD {
+                    interest.heard.remove(0);
+                }
+                interest.heard.push((node, number));
+            }
         }
         Some((interest.app.clone(), interest.channel.clone()))
     }
@@ -123,13 +146,6 @@ impl Interests {
         }
     }
 
-    /// Forgets what was heard from a node that is gone.
-    pub fn forget(&self, node: NodeId) {
-        for interest in self.0.lock().topics.values_mut() {
-            interest.heard.retain(|(known, _)| *known != node);
-        }
-    }
-
     /// Topics subscribed.
     pub fn len(&self) -> usize {
         self.0.lock().topics.len()
@@ -157,8 +173,6 @@ impl Drop for Pin {
 mod tests {
     use super::*;
     use std::cell::RefCell;
-
-    const NODE: NodeId = NodeId(2);
 
     fn topic(name: &str) -> Topic {
         Topic::new(&["t", name])
@@ -200,11 +214,14 @@ mod tests {
     fn repeats_are_told_apart_for_each_node() {
         let interests = Interests::default();
         let _pin = pin(&interests, "a");
-        let hear = |name, node, number| interests.hear(&topic(name), NodeId(node), number).is_some();
+        let hear = |name, node, number| interests.hear(&topic(name), NodeId(node), number, None).is_some();
         assert_eq!([hear("a", 2, 5), hear("a", 2, 5), hear("a", 2, 4), hear("a", 2, 7)], [true, false, false, true]);
         assert!(hear("a", 3, 1));
         assert!(!hear("b", 2, 8), "nobody is interested");
-        interests.forget(NODE);
-        assert!(hear("a", 2, 1));
+        let born = |ago| Instant::now() - Duration::from_secs(ago);
+        assert!(interests.hear(&topic("a"), NodeId(2), 9, Some(born(1))).is_none(), "nobody was interested then");
+        assert!(interests.hear(&topic("a"), NodeId(2), 9, Some(born(0))).is_some());
+        (10..200).for_each(|node| assert!(hear("a", node, 1)));
+        assert!(!hear("a", 199, 1) && hear("a", 10, 1));
     }
 }

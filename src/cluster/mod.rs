@@ -6,9 +6,11 @@
 //! Must not know: sockets, HTTP, or which driver the bus has.
 
 mod actor;
+mod catching;
 pub mod home;
 pub mod interests;
 mod kept;
+mod lately;
 pub mod outgoing;
 pub mod peers;
 #[cfg(test)]
@@ -20,9 +22,11 @@ use crate::hub::Hub;
 use crate::protocol::signature::Secret;
 use crate::protocol::{ChannelName, Frame, NodeId, SocketId, UserId};
 pub use actor::Actor;
+use bytes::Bytes;
 use interests::Interests;
 pub use interests::{Pin, Pinned};
-use outgoing::{Keep, Kind, Outgoing};
+pub use outgoing::Limits;
+use outgoing::{Keep, Kind, Outgoing, Repeating};
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -67,10 +71,19 @@ pub struct Settings {
     pub prefix: String,
     /// What everything said is sealed with, if it is.
     pub key: Option<Secret>,
-    /// How much may wait for the bus, in bytes.
-    pub outage_bytes: usize,
-    /// For how long something may wait for the bus.
-    pub outage: Duration,
+    /// How much may wait for the bus, and may be repeated.
+    pub limits: Limits,
+}
+
+impl From<&crate::config::Cluster> for Settings {
+    fn from(config: &crate::config::Cluster) -> Self {
+        let limits = Limits {
+            outage_bytes: config.outage_bytes,
+            outage: Duration::from_secs(config.outage_secs.into()),
+            repeat_bytes: config.repeat_bytes,
+        };
+        Self { prefix: config.prefix.clone(), key: config.key.as_deref().map(Secret::new), limits }
+    }
 }
 
 /// The time by the runtime's clock, which tests can wind.
@@ -83,7 +96,7 @@ impl Cluster {
     pub fn new(me: NodeId, settings: Settings, broker: Broker, hubs: Hubs) -> Self {
         hubs.values().for_each(|hub| hub.share());
         let control = Topic::new(&[&settings.prefix, "$nodes"]);
-        let outgoing = Outgoing::new(settings.outage_bytes, settings.outage);
+        let outgoing = Outgoing::new(settings.limits);
         let (interests, up, nodes) = (Interests::default(), AtomicBool::new(false), RwLock::new(vec![me]));
         Self(Arc::new(Shared { me, settings, control, broker, hubs, outgoing, interests, up, nodes }))
     }
@@ -184,25 +197,27 @@ impl Cluster {
         let Shared { broker, outgoing, .. } = &*self.0;
         loop {
             poll_fn(|cx| outgoing.poll_ready(cx)).await;
-            let batch = outgoing.batch();
+            if let Some(Repeating { nodes, incomplete }) = outgoing.repeated() {
+                self.tell(Said::Repeated { nodes, complete: !incomplete });
+            }
+            let batch = outgoing.batch(now(), |age, envelope| self.again(age, envelope));
             // Kept before it is published: who subscribes in between finds it, and knows it again when it comes.
             let keep = batch.keeps.iter().map(|(keep, bytes)| self.keep(keep, bytes));
-            if futures_util::future::join_all(keep).await.contains(&Err(Error::Down)) {
-                sleep(TRY_AGAIN).await;
-                continue;
+            let kept = !futures_util::future::join_all(keep).await.contains(&Err(Error::Down));
+            let published = if kept { broker.publish(&batch.messages).await } else { Err(Error::Down) };
+            if let Err(Error::Refused(_)) = published {
+                self.send_singly(&batch.messages).await;
             }
-            match broker.publish(&batch.messages).await {
-                Ok(()) => outgoing.sent(&batch),
-                Err(Error::Down) => sleep(TRY_AGAIN).await,
-                Err(Error::Refused(_)) => {
-                    self.send_singly(&batch.messages).await;
-                    outgoing.sent(&batch);
-                }
+            if published == Err(Error::Down) {
+                outgoing.unsent(batch);
+                sleep(TRY_AGAIN).await;
+            } else {
+                outgoing.sent(batch, now());
             }
         }
     }
 
-    async fn keep(&self, Keep { key, ttl }: &Keep, bytes: &bytes::Bytes) -> Result<(), Error> {
+    async fn keep(&self, Keep { key, ttl }: &Keep, bytes: &Bytes) -> Result<(), Error> {
         let done = self.0.broker.remember(key, &kept::write(bytes, *ttl), *ttl).await;
         if let Err(Error::Refused(why)) = &done {
             tracing::error!(key = key.as_str(), "the bus does not keep a cache channel's event: {why}");
@@ -211,7 +226,7 @@ impl Cluster {
     }
 
     /// Hands messages over one by one, because the bus refuses one of them.
-    async fn send_singly(&self, messages: &[(Topic, bytes::Bytes)]) {
+    async fn send_singly(&self, messages: &[(Topic, Bytes)]) {
         for message in messages {
             loop {
                 match self.0.broker.publish(std::slice::from_ref(message)).await {
@@ -228,15 +243,22 @@ impl Cluster {
     }
 
     /// Says something about this node to all others.
-    fn tell(&self, said: Said) {
-        self.say(Kind::News, self.0.control.clone(), None, said);
+    fn tell(&self, said: Said) -> u64 {
+        self.say(Kind::News, self.0.control.clone(), None, said)
     }
 
-    fn say(&self, kind: Kind, topic: Topic, keep: Option<Keep>, said: Said) {
-        let Shared { me, settings, outgoing, .. } = &*self.0;
-        outgoing.push(kind, topic, keep, now(), |number| {
-            Envelope { origin: *me, number, said }.encode(settings.key.as_ref())
-        });
+    /// Queues something to be said; its number.
+    fn say(&self, kind: Kind, topic: Topic, keep: Option<Keep>, said: Said) -> u64 {
+        self.0.outgoing.push(kind, topic, keep, now(), |number| self.envelope(number, said))
+    }
+
+    /// What was said before, in an envelope that says so: the number that counts is the one inside.
+    fn again(&self, age: Duration, envelope: &Bytes) -> Bytes {
+        self.envelope(0, Said::Again { age, envelope: envelope.clone() })
+    }
+
+    fn envelope(&self, number: u64, said: Said) -> Bytes {
+        Envelope { origin: self.0.me, number, said }.encode(self.0.settings.key.as_ref())
     }
 
     fn key(&self, app: &str, channel: &ChannelName) -> Topic {

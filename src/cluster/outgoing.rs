@@ -1,17 +1,19 @@
-//! What this node has to say and the bus has not taken yet, in order and bounded.
+//! What this node has to say and the bus has not taken yet, in order and bounded; and what it repeats.
 //!
 //! Events and commands wait until the bus has them, through an outage too; past the bounds nothing more is accepted.
 //! News of this node is worthless once it is old, and whoever misses it asks: it does not wait for a link.
 
+use super::lately::Lately;
 use crate::broker::Topic;
+use crate::protocol::NodeId;
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 /// What a message takes besides its bytes.
-const OVERHEAD: usize = 128;
+pub(super) const OVERHEAD: usize = 128;
 /// What is handed to the bus at a time, at most.
 const BATCH: usize = 256;
 const BATCH_BYTES: usize = 1 << 20;
@@ -19,29 +21,52 @@ const BATCH_BYTES: usize = 1 << 20;
 /// The queue.
 #[derive(Debug)]
 pub struct Outgoing {
-    max_bytes: usize,
-    max_age: Duration,
+    limits: Limits,
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+/// How much may wait, and how much is held to be repeated.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes that may wait for the bus.
+    pub outage_bytes: usize,
+    /// For how long something may wait for it, and be repeated after.
+    pub outage: Duration,
+    /// Bytes held to be repeated.
+    pub repeat_bytes: usize,
+}
+
+#[derive(Debug)]
 struct State {
     control: VecDeque<Message>,
+    /// Said before, to be said again before anything new.
+    repeats: VecDeque<Message>,
     events: VecDeque<Message>,
     bytes: usize,
+    lately: Lately,
+    repeating: Repeating,
     /// The last number given.
     number: u64,
     waker: Option<Waker>,
 }
 
+/// For whom something is being repeated.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Repeating {
+    /// The nodes that asked.
+    pub nodes: Vec<NodeId>,
+    /// Whether something of it was not held any more.
+    pub incomplete: bool,
+}
+
 #[derive(Debug)]
-struct Message {
-    number: u64,
-    since: Instant,
-    topic: Topic,
-    bytes: Bytes,
-    kind: Kind,
-    keep: Option<Keep>,
+pub(super) struct Message {
+    pub(super) number: u64,
+    pub(super) since: Instant,
+    pub(super) topic: Topic,
+    pub(super) bytes: Bytes,
+    pub(super) kind: Kind,
+    pub(super) keep: Option<Keep>,
 }
 
 /// What newcomers of a cache channel are to find.
@@ -71,22 +96,33 @@ pub struct Batch {
     pub messages: Vec<(Topic, Bytes)>,
     /// What to keep before, the last of each key.
     pub keeps: Vec<(Keep, Bytes)>,
+    repeats: Vec<Message>,
     control: Option<u64>,
     event: Option<u64>,
 }
 
 impl Outgoing {
-    /// A queue that accepts events while at most `max_bytes` wait, none of them for longer than `max_age`.
-    pub fn new(max_bytes: usize, max_age: Duration) -> Self {
-        Self { max_bytes, max_age, state: Mutex::default() }
+    /// An empty queue.
+    pub fn new(limits: Limits) -> Self {
+        let state = State {
+            control: VecDeque::new(),
+            repeats: VecDeque::new(),
+            events: VecDeque::new(),
+            bytes: 0,
+            lately: Lately::new(limits.repeat_bytes, limits.outage),
+            repeating: Repeating::default(),
+            number: 0,
+            waker: None,
+        };
+        Self { limits, state: Mutex::new(state) }
     }
 
     /// Whether an event may be said: if not, the bus has been away for too long, or much has been said meanwhile.
     pub fn accepts(&self, now: Instant) -> bool {
         let state = self.state.lock();
         let oldest = [state.control.front(), state.events.front()].into_iter().flatten().map(|message| message.since);
-        let old = oldest.min().is_some_and(|since| now.saturating_duration_since(since) > self.max_age);
-        !old && state.bytes <= self.max_bytes
+        let old = oldest.min().is_some_and(|since| now.saturating_duration_since(since) > self.limits.outage);
+        !old && state.bytes <= self.limits.outage_bytes
     }
 
     /// Bytes that wait.
@@ -95,7 +131,14 @@ impl Outgoing {
     }
 
     /// Queues the message that `make` makes of its number, which is above that of any before it.
-    pub fn push(&self, kind: Kind, topic: Topic, keep: Option<Keep>, now: Instant, make: impl FnOnce(u64) -> Bytes) {
+    pub fn push(
+        &self,
+        kind: Kind,
+        topic: Topic,
+        keep: Option<Keep>,
+        now: Instant,
+        make: impl FnOnce(u64) -> Bytes,
+    ) -> u64 {
         let mut state = self.state.lock();
         state.number += 1;
         let number = state.number;
@@ -104,27 +147,56 @@ impl Outgoing {
         let message = Message { number, since: now, topic, bytes, kind, keep };
         let queue = if kind == Kind::Event { &mut state.events } else { &mut state.control };
         queue.push_back(message);
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake(state);
+        number
     }
 
-    /// Ready once something waits.
+    /// Says again what the bus has taken since then, for a node that may have missed it.
+    pub fn repeat(&self, node: NodeId, since: Instant) {
+        let mut state = self.state.lock();
+        let (messages, complete) = state.lately.take(since);
+        // What is being repeated already is younger.
+        messages.into_iter().rev().for_each(|message| state.repeats.push_front(message));
+        state.repeating.nodes.push(node);
+        state.repeating.incomplete |= !complete;
+        wake(state);
+    }
+
+    /// For whom the bus has taken everything that was to be repeated, once it has.
+    pub fn repeated(&self) -> Option<Repeating> {
+        let mut state = self.state.lock();
+        (!state.repeating.nodes.is_empty() && state.repeats.is_empty()).then(|| std::mem::take(&mut state.repeating))
+    }
+
+    /// Ready once something waits, or has been repeated.
     pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
-        if !state.control.is_empty() || !state.events.is_empty() {
+        let empty = state.control.is_empty() && state.repeats.is_empty() && state.events.is_empty();
+        if !empty || !state.repeating.nodes.is_empty() {
             return Poll::Ready(());
         }
         state.waker = Some(cx.waker().clone());
         Poll::Pending
     }
 
-    /// The oldest of what waits, what concerns the nodes first.
-    pub fn batch(&self) -> Batch {
-        let state = self.state.lock();
+    /// The oldest of what waits, what concerns the nodes first, then what is repeated, which `again` makes of how long
+    /// ago it was said and how. It ends in [`Outgoing::sent`] or [`Outgoing::unsent`].
+    pub fn batch(&self, now: Instant, again: impl Fn(Duration, &Bytes) -> Bytes) -> Batch {
+        let mut state = self.state.lock();
         let (mut batch, mut bytes) = (Batch::default(), 0);
+        if state.control.is_empty() {
+            while let Some(message) =
+                state.repeats.pop_front_if(|_| batch.messages.len() < BATCH && bytes < BATCH_BYTES)
+            {
+                bytes += message.bytes.len();
+                let age = now.saturating_duration_since(message.since);
+                batch.messages.push((message.topic.clone(), again(age, &message.bytes)));
+                batch.repeats.push(message);
+            }
+            if !batch.repeats.is_empty() {
+                return batch;
+            }
+        }
         for message in state.control.iter().chain(&state.events) {
             if batch.messages.len() == BATCH || (bytes > 0 && bytes + message.bytes.len() > BATCH_BYTES) {
                 break;
@@ -141,14 +213,29 @@ impl Outgoing {
         batch
     }
 
-    /// Lets go of a batch that the bus has taken.
-    pub fn sent(&self, batch: &Batch) {
-        let State { control, events, bytes, .. } = &mut *self.state.lock();
+    /// Lets go of a batch that the bus has taken, but for what may have to be repeated.
+    pub fn sent(&self, batch: Batch, now: Instant) {
+        let State { control, events, bytes, lately, .. } = &mut *self.state.lock();
         for (queue, last) in [(control, batch.control), (events, batch.event)] {
             while let Some(message) = queue.pop_front_if(|message| Some(message.number) <= last) {
                 *bytes -= message.bytes.len() + OVERHEAD;
+                if message.kind != Kind::News {
+                    lately.push(message, now);
+                }
             }
         }
+        batch.repeats.into_iter().for_each(|message| lately.push(message, now));
+    }
+
+    /// Takes back a batch that the bus has not taken.
+    pub fn unsent(&self, batch: Batch) {
+        let mut state = self.state.lock();
+        batch.repeats.into_iter().rev().for_each(|message| state.repeats.push_front(message));
+    }
+
+    /// Lets go of what was said too long ago to be repeated: to be called now and then.
+    pub fn shed(&self, now: Instant) {
+        self.state.lock().lately.shed(now);
     }
 
     /// Drops what is not worth waiting for: the link is lost.
@@ -164,9 +251,25 @@ impl Outgoing {
     }
 }
 
+fn wake(mut state: MutexGuard<'_, State>) {
+    let waker = state.waker.take();
+    drop(state);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn queue(outage_bytes: usize) -> Outgoing {
+        Outgoing::new(Limits { outage_bytes, outage: Duration::from_secs(30), repeat_bytes: 100_000 })
+    }
+
+    fn take(queue: &Outgoing) -> Batch {
+        queue.batch(Instant::now(), |_, bytes| [b"again ", &bytes[..]].concat().into())
+    }
 
     fn topic(name: &str) -> Topic {
         Topic::new(&[name])
@@ -178,27 +281,27 @@ mod tests {
 
     #[test]
     fn what_the_bus_has_not_taken_is_handed_over_again() {
-        let (queue, now) = (Outgoing::new(10_000, Duration::from_secs(30)), Instant::now());
+        let (queue, now) = (queue(10_000), Instant::now());
         let push = |kind, name| queue.push(kind, topic(name), None, now, |_| Bytes::from_static(b"x"));
         push(Kind::Event, "a");
         push(Kind::News, "news");
         push(Kind::Command, "end");
         push(Kind::Event, "b");
-        let batch = queue.batch();
+        let batch = take(&queue);
         assert_eq!(names(&batch), ["news", "end", "a", "b"]);
         push(Kind::Event, "c");
         queue.link_is_down();
-        assert_eq!(names(&queue.batch()), ["end", "a", "b", "c"]);
-        queue.sent(&batch);
-        assert_eq!(names(&queue.batch()), ["c"]);
-        queue.sent(&queue.batch());
+        assert_eq!(names(&take(&queue)), ["end", "a", "b", "c"]);
+        queue.sent(batch, now);
+        assert_eq!(names(&take(&queue)), ["c"]);
+        queue.sent(take(&queue), Instant::now());
         assert_eq!(queue.bytes(), 0);
         assert!(queue.poll_ready(&mut Context::from_waker(Waker::noop())).is_pending());
     }
 
     #[test]
     fn nothing_is_accepted_once_it_is_full_or_too_old() {
-        let (queue, start) = (Outgoing::new(1000, Duration::from_secs(30)), Instant::now());
+        let (queue, start) = (queue(1000), Instant::now());
         let after = |secs| start + Duration::from_secs(secs);
         assert!(queue.accepts(start));
         let push = || queue.push(Kind::Event, topic("a"), None, start, |_| Bytes::from(vec![0; 500]));
@@ -207,33 +310,61 @@ mod tests {
         assert!(!queue.accepts(after(31)));
         push();
         assert!(!queue.accepts(start));
-        queue.sent(&queue.batch());
+        queue.sent(take(&queue), Instant::now());
         assert!(queue.accepts(after(31)));
     }
 
     #[test]
+    fn what_was_said_is_repeated_before_what_is_new() {
+        let (queue, now) = (queue(10_000), Instant::now());
+        let push = |kind, name| queue.push(kind, topic(name), None, now, |_| Bytes::from_static(b"x"));
+        push(Kind::News, "news");
+        push(Kind::Event, "a");
+        push(Kind::Command, "end");
+        queue.sent(take(&queue), now);
+        push(Kind::Event, "b");
+        queue.sent(take(&queue), now + Duration::from_secs(1));
+        push(Kind::Event, "c");
+        queue.repeat(NodeId(1), now + Duration::from_secs(1));
+        let first = take(&queue);
+        assert_eq!(first.messages, [(topic("b"), Bytes::from_static(b"again x"))]);
+        queue.repeat(NodeId(2), now);
+        assert_eq!(queue.repeated().map(|repeating| repeating.nodes), None);
+        queue.unsent(first);
+        let again = take(&queue);
+        assert_eq!(names(&again), ["b", "end", "a"]);
+        queue.sent(again, now);
+        assert_eq!(queue.repeated(), Some(Repeating { nodes: vec![NodeId(1), NodeId(2)], incomplete: false }));
+        assert_eq!(queue.repeated(), None);
+        assert_eq!(names(&take(&queue)), ["c"]);
+        queue.shed(now + Duration::from_secs(60));
+        queue.repeat(NodeId(1), now);
+        assert_eq!(queue.repeated(), Some(Repeating { nodes: vec![NodeId(1)], incomplete: true }));
+    }
+
+    #[test]
     fn of_what_is_kept_only_the_last_counts() {
-        let (queue, now) = (Outgoing::new(10_000, Duration::from_secs(30)), Instant::now());
+        let (queue, now) = (queue(10_000), Instant::now());
         for (key, bytes) in [("a", "1"), ("b", "2"), ("a", "3")] {
             let keep = Keep { key: topic(key), ttl: Duration::from_secs(1) };
             queue.push(Kind::Event, topic("t"), Some(keep), now, |_| Bytes::from_static(bytes.as_bytes()));
         }
-        let batch = queue.batch();
+        let batch = take(&queue);
         let keeps: Vec<_> = batch.keeps.iter().map(|(keep, bytes)| (keep.key.as_str(), &bytes[..])).collect();
         assert_eq!((keeps, batch.messages.len()), (vec![("b", &b"2"[..]), ("a", &b"3"[..])], 3));
     }
 
     #[test]
     fn batches_are_bounded_and_never_empty() {
-        let (queue, now) = (Outgoing::new(1 << 30, Duration::from_secs(30)), Instant::now());
+        let (queue, now) = (queue(1 << 30), Instant::now());
         for _ in 0..300 {
             queue.push(Kind::Event, topic("a"), None, now, |_| Bytes::from_static(b"x"));
         }
         queue.push(Kind::Event, topic("b"), None, now, |_| Bytes::from(vec![0; 3 << 20]));
         let mut sizes = Vec::new();
-        while let batch @ Batch { event: Some(_), .. } = queue.batch() {
+        while let batch @ Batch { event: Some(_), .. } = take(&queue) {
             sizes.push(batch.messages.len());
-            queue.sent(&batch);
+            queue.sent(batch, now);
         }
         assert_eq!(sizes, [256, 44, 1]);
     }

@@ -34,6 +34,8 @@ struct Peer {
     heard: Instant,
     /// The number of the last thing heard from it: whatever is not above it is a repeat.
     number: u64,
+    /// The number of the last connections that it had ended.
+    ended: u64,
     progress: Progress,
 }
 
@@ -60,6 +62,10 @@ pub enum Do {
     TellAll,
     /// End connections, as a node was told to.
     End(Said),
+    /// Repeat what was said since so long ago, as a node may have missed it.
+    Repeat(NodeId, Duration),
+    /// A node has repeated what it said, all of it or not.
+    Repeated(NodeId, bool),
 }
 
 impl Peers {
@@ -87,7 +93,7 @@ impl Peers {
         let mut to_do = Vec::new();
         let peer = self.known.entry(origin).or_insert_with(|| {
             to_do.push(Do::Ask(origin));
-            Peer { heard: now, number: 0, progress: Progress::learning(now) }
+            Peer { heard: now, number: 0, ended: 0, progress: Progress::learning(now) }
         });
         peer.heard = now;
         if number <= peer.number {
@@ -112,10 +118,20 @@ impl Peers {
                 to_do.extend(peer.learn(serial, part, parts, told).map(|all| Do::Replace(origin, all)));
             }
             Said::Ask { node } if node == self.me => to_do.push(Do::TellAll),
-            end @ (Said::EndUser { .. } | Said::EndChannel { .. }) => to_do.push(Do::End(end)),
-            Said::Ask { .. } | Said::Event { .. } | Said::Leaving => {}
+            end @ (Said::EndUser { .. } | Said::EndChannel { .. }) => to_do.extend(peer.end(number, end)),
+            Said::Back { away } => to_do.push(Do::Repeat(origin, away)),
+            Said::Repeated { nodes, complete } if nodes.contains(&self.me) => {
+                to_do.push(Do::Repeated(origin, complete));
+            }
+            Said::Ask { .. } | Said::Event { .. } | Said::Again { .. } | Said::Repeated { .. } | Said::Leaving => {}
         }
         to_do
+    }
+
+    /// Says what something that was said to all nodes before, and is repeated, calls for.
+    pub fn hear_again(&mut self, Envelope { origin, number, said }: Envelope) -> Option<Do> {
+        let peer = self.known.get_mut(&origin)?;
+        matches!(said, Said::EndUser { .. } | Said::EndChannel { .. }).then(|| peer.end(number, said))?
     }
 
     /// Says what the time calls for; to be asked about once a second while the link to the bus is up.
@@ -155,6 +171,13 @@ impl Peer {
     fn ask(&mut self, node: NodeId, now: Instant) -> Do {
         self.progress = Progress::learning(now);
         Do::Ask(node)
+    }
+
+    /// Ends connections, if that is not a repeat.
+    fn end(&mut self, number: u64, said: Said) -> Option<Do> {
+        let first = number > self.ended;
+        self.ended = self.ended.max(number);
+        first.then_some(Do::End(said))
     }
 
     /// Takes a part of everything; all of it once the last part has come. One that does not follow on the part before

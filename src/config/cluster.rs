@@ -21,6 +21,9 @@ pub struct Cluster {
     pub outage_secs: u32,
     /// How much may wait for the bus; publishing is refused with 503 above that.
     pub outage_bytes: usize,
+    /// How much of what was published within `outage_secs` is held, to be repeated for servers whose link to the bus was
+    /// down meanwhile.
+    pub repeat_bytes: usize,
     /// How much that comes from the bus may wait to be taken in; above that the link is made anew and the loss logged.
     pub inbox_bytes: usize,
 }
@@ -46,6 +49,7 @@ impl Default for Cluster {
             key: None,
             outage_secs: 30,
             outage_bytes: 64 * 1024 * 1024,
+            repeat_bytes: 16 * 1024 * 1024,
             inbox_bytes: 64 * 1024 * 1024,
         }
     }
@@ -59,6 +63,7 @@ impl fmt::Debug for Cluster {
             .field("key", &self.key.as_ref().map(|_| "***"))
             .field("outage_secs", &self.outage_secs)
             .field("outage_bytes", &self.outage_bytes)
+            .field("repeat_bytes", &self.repeat_bytes)
             .field("inbox_bytes", &self.inbox_bytes)
             .finish()
     }

@@ -70,6 +70,7 @@ const CLUSTER: Keys = &[
     ("key", Credential(rules::cluster_key)),
     ("outage_secs", Number(1, 3600)),
     ("outage_bytes", Number(65_536, 64 * 1024 * MIB)),
+    ("repeat_bytes", Number(0, 64 * 1024 * MIB)),
     ("inbox_bytes", Number(MIB, 64 * 1024 * MIB)),
 ];
 

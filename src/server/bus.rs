@@ -4,8 +4,6 @@ use super::Fatal;
 use crate::broker::{Broker, Feed, Inbox};
 use crate::cluster;
 use crate::config::{self, Config};
-use crate::protocol::signature::Secret;
-use std::time::Duration;
 
 /// What makes a server one of several.
 #[derive(Debug)]
@@ -22,20 +20,13 @@ impl Bus {
     /// Starts to connect as `config` says; `None` if it says that there is one server. Fails only on settings that
     /// could never work: a bus that is away is waited for.
     pub fn connect(config: &Config) -> Result<Option<Self>, Fatal> {
-        let config::Cluster { bus, prefix, key, outage_secs, outage_bytes, inbox_bytes } = &config.cluster;
-        let (feed, inbox) = Inbox::new(*inbox_bytes);
-        let broker = match bus {
+        let (feed, inbox) = Inbox::new(config.cluster.inbox_bytes);
+        let broker = match config.cluster.bus {
             config::Bus::None => return Ok(None),
             config::Bus::Redis => redis(config, feed)?,
             config::Bus::Nats => nats(config, feed)?,
         };
-        let settings = cluster::Settings {
-            prefix: prefix.clone(),
-            key: key.as_deref().map(Secret::new),
-            outage_bytes: *outage_bytes,
-            outage: Duration::from_secs((*outage_secs).into()),
-        };
-        Ok(Some(Self { broker, inbox, settings }))
+        Ok(Some(Self { broker, inbox, settings: cluster::Settings::from(&config.cluster) }))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::protocol::{ChannelName, Frame, NodeId, SocketId, UserId};
 use bytes::{BufMut, Bytes};
 pub use facts::Told;
 use read::Reader;
+use std::time::Duration;
 
 const VERSION: u8 = 1;
 const SEAL: usize = 16;
@@ -87,6 +88,25 @@ pub enum Said {
         /// The channel.
         channel: ChannelName,
     },
+    /// On the topic it was said on first: something said before, for nodes that could not hear it.
+    Again {
+        /// How long ago it was said.
+        age: Duration,
+        /// The envelope it was said in.
+        envelope: Bytes,
+    },
+    /// The node hears again, and asks the others to repeat what they said meanwhile.
+    Back {
+        /// For how long it may have missed things.
+        away: Duration,
+    },
+    /// The node has repeated what it said.
+    Repeated {
+        /// Who asked.
+        nodes: Vec<NodeId>,
+        /// Whether it had all of it still.
+        complete: bool,
+    },
 }
 
 impl Envelope {
@@ -135,6 +155,9 @@ impl Said {
             Self::Leaving => 6,
             Self::EndUser { .. } => 7,
             Self::EndChannel { .. } => 8,
+            Self::Again { .. } => 9,
+            Self::Back { .. } => 10,
+            Self::Repeated { .. } => 11,
         }
     }
 
@@ -142,6 +165,7 @@ impl Said {
     fn size(&self) -> usize {
         match self {
             Self::Event { frame, .. } => frame.size(),
+            Self::Again { envelope, .. } => envelope.len(),
             Self::Changed { told, .. } | Self::All { told, .. } => told.len() * 64,
             _ => 0,
         }
@@ -177,6 +201,16 @@ impl Said {
                 put_bytes(out, app.as_bytes());
                 put_bytes(out, channel.as_str().as_bytes());
             }
+            Self::Again { age, envelope } => {
+                put_time(out, *age);
+                put_bytes(out, envelope);
+            }
+            Self::Back { away } => put_time(out, *away),
+            Self::Repeated { nodes, complete } => {
+                out.put_u8((*complete).into());
+                out.put_u32(u32::try_from(nodes.len()).expect("nodes are few"));
+                nodes.iter().for_each(|node| out.put_u64(node.0));
+            }
         }
     }
 
@@ -205,9 +239,20 @@ impl Said {
                 app: reader.text(MOST_NAME)?,
                 channel: ChannelName::parse(&reader.text(MOST_NAME)?, MOST_NAME).ok()?,
             },
+            9 => Self::Again { age: Duration::from_millis(reader.u64()?), envelope: reader.bytes()? },
+            10 => Self::Back { away: Duration::from_millis(reader.u64()?) },
+            11 => {
+                let complete = reader.u8()? != 0;
+                let nodes = (0..reader.u32()?).map(|_| reader.u64().map(NodeId)).collect::<Option<_>>()?;
+                Self::Repeated { nodes, complete }
+            }
             _ => return None,
         })
     }
+}
+
+fn put_time(out: &mut Vec<u8>, time: Duration) {
+    out.put_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
 }
 
 fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {

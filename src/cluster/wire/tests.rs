@@ -36,6 +36,10 @@ fn told() -> impl Strategy<Value = Vec<Told>> {
     proptest::collection::vec((".{1,8}", fact()).prop_map(|(app, fact)| Told { app, fact }), 0..5)
 }
 
+fn time() -> impl Strategy<Value = Duration> {
+    any::<u64>().prop_map(Duration::from_millis)
+}
+
 fn said() -> impl Strategy<Value = Said> {
     let except = proptest::option::of(any::<u64>().prop_map(SocketId::from_random));
     let frame = (name(), ".{0,300}").prop_map(|(channel, data)| {
@@ -56,6 +60,11 @@ fn said() -> impl Strategy<Value = Said> {
         Just(Said::Leaving),
         (".{1,8}", ".{1,8}").prop_map(|(app, user)| Said::EndUser { app, user: UserId::new(&user) }),
         (".{1,8}", name()).prop_map(|(app, channel)| Said::EndChannel { app, channel }),
+        (time(), proptest::collection::vec(any::<u8>(), 0..50))
+            .prop_map(|(age, envelope)| Said::Again { age, envelope: envelope.into() }),
+        time().prop_map(|away| Said::Back { away }),
+        (proptest::collection::vec(any::<u64>().prop_map(NodeId), 0..4), any::<bool>())
+            .prop_map(|(nodes, complete)| Said::Repeated { nodes, complete }),
     ]
 }
 

@@ -67,8 +67,7 @@ impl TestServer {
     pub(crate) fn of(bus: &memory::Bus) -> Self {
         let (feed, inbox) = Inbox::new(64 << 20);
         let broker = Broker::Memory(bus.connect(feed));
-        let (outage_bytes, outage) = (64 << 20, Duration::from_secs(30));
-        let settings = Settings { prefix: "test".to_owned(), key: None, outage_bytes, outage };
+        let settings = Settings::from(&config::Cluster::default());
         Self::on(Some(Bus { broker, inbox, settings }), |_| {})
     }
 

@@ -1,0 +1,148 @@
+//! Events held back while a node makes good what was said when this one could not hear. They are handed out in the
+//! order of their numbers, each once, when the node has said that it is done or has had the time for it. Pure: time is
+//! a parameter.
+
+use crate::broker::Topic;
+use crate::protocol::{Frame, NodeId, SocketId};
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+/// How long a node that can be heard again may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// What a node repeated before it said that it is done may come a little later, over another server of the bus.
+const SETTLE: Duration = Duration::from_millis(100);
+/// What may be held of one node, in bytes.
+const MOST: usize = 64 << 20;
+
+/// The nodes that make something good.
+#[derive(Debug, Default)]
+pub(super) struct Catching(HashMap<NodeId, Catch>);
+
+#[derive(Debug, Default)]
+struct Catch {
+    /// When to wait no more; `None` until the node is heard.
+    until: Option<Instant>,
+    /// Whether the node was told a second time what is missed.
+    asked_again: bool,
+    held: BTreeMap<(Topic, u64), Event>,
+    bytes: usize,
+}
+
+/// An event that came from another node.
+#[derive(Clone, Debug)]
+pub(super) struct Event {
+    /// The one connection that does not hear of it.
+    pub(super) except: Option<SocketId>,
+    /// Whether a cache channel keeps it for newcomers.
+    pub(super) kept: bool,
+    /// What subscribers get.
+    pub(super) frame: Frame,
+    /// For one that is repeated, when it was published.
+    pub(super) born: Option<Instant>,
+}
+
+/// Held events of one node, in order.
+pub(super) type Held = BTreeMap<(Topic, u64), Event>;
+
+impl Catching {
+    /// Starts to hold what comes from these nodes.
+    pub(super) fn start(&mut self, nodes: impl Iterator<Item = NodeId>) {
+        for node in nodes {
+            let catch = self.0.entry(node).or_default();
+            (catch.until, catch.asked_again) = (None, false);
+        }
+    }
+
+    /// Takes note that a node is heard. Whether what comes from it is to be held.
+    pub(super) fn hears(&mut self, node: NodeId, now: Instant) -> bool {
+        let Some(catch) = self.0.get_mut(&node) else { return false };
+        catch.until.get_or_insert(now + PATIENCE);
+        true
+    }
+
+    /// Holds an event. One that comes both by itself and repeated counts as it came by itself.
+    pub(super) fn hold(&mut self, node: NodeId, topic: &Topic, number: u64, event: Event, now: Instant) {
+        let Some(catch) = self.0.get_mut(&node) else { return };
+        let key = (topic.clone(), number);
+        if event.born.is_some() && catch.held.contains_key(&key) {
+            return;
+        }
+        catch.bytes += event.frame.size();
+        if catch.bytes > MOST {
+            catch.until = Some(now);
+        }
+        catch.held.insert(key, event);
+    }
+
+    /// Whether a node, which could not hear either until now, is to be told again what is missed: once.
+    pub(super) fn asks_again(&mut self, node: NodeId) -> bool {
+        self.0.get_mut(&node).is_some_and(|catch| !std::mem::replace(&mut catch.asked_again, true))
+    }
+
+    /// Takes note that a node is done.
+    pub(super) fn caught_up(&mut self, node: NodeId, now: Instant) {
+        if let Some(catch) = self.0.get_mut(&node) {
+            catch.until = Some(now + SETTLE);
+        }
+    }
+
+    /// The events of nodes that are done or late, which are held no longer.
+    pub(super) fn done(&mut self, now: Instant) -> Vec<(NodeId, Held)> {
+        let done = self.0.extract_if(|_, catch| catch.until.is_some_and(|until| until <= now));
+        done.map(|(node, catch)| (node, catch.held)).collect()
+    }
+
+    /// The events of a node that is gone.
+    pub(super) fn gone(&mut self, node: NodeId) -> Option<Held> {
+        self.0.remove(&node).map(|catch| catch.held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::ChannelName;
+
+    const NODE: NodeId = NodeId(1);
+
+    fn event(born: Option<Instant>) -> Event {
+        let frame = Frame::cache_miss(&ChannelName::parse("cache-a", 164).unwrap());
+        Event { except: None, kept: false, frame, born }
+    }
+
+    fn numbers(held: &Held) -> Vec<(&str, u64, bool)> {
+        held.iter().map(|((topic, number), event)| (topic.as_str(), *number, event.born.is_some())).collect()
+    }
+
+    #[test]
+    fn events_are_handed_out_in_order_once_the_node_is_done() {
+        let (mut catching, now) = (Catching::default(), Instant::now());
+        let [a, b] = ["a", "b"].map(|name| Topic::new(&[name]));
+        assert!(!catching.hears(NODE, now));
+        catching.start([NODE].into_iter());
+        assert!(catching.hears(NODE, now) && !catching.hears(NodeId(2), now));
+        catching.hold(NODE, &a, 9, event(None), now);
+        for (topic, number) in [(&a, 7), (&b, 8), (&a, 9)] {
+            catching.hold(NODE, topic, number, event(Some(now)), now);
+        }
+        assert!(catching.done(now + PATIENCE / 2).is_empty());
+        catching.caught_up(NODE, now);
+        assert!(catching.done(now).is_empty());
+        let done = catching.done(now + SETTLE);
+        assert_eq!(numbers(&done[0].1), [("a", 7, true), ("a", 9, false), ("b", 8, true)]);
+        assert!(!catching.hears(NODE, now));
+    }
+
+    #[test]
+    fn nobody_is_waited_for_without_end() {
+        let (mut catching, now) = (Catching::default(), Instant::now());
+        catching.start([NODE].into_iter());
+        assert!(catching.done(now + PATIENCE * 9).is_empty(), "nothing is held of a node that says nothing");
+        catching.hears(NODE, now);
+        catching.hears(NODE, now + PATIENCE / 2);
+        assert_eq!(catching.done(now + PATIENCE).len(), 1);
+        catching.start([NODE].into_iter());
+        assert_eq!([catching.asks_again(NODE), catching.asks_again(NODE)], [true, false]);
+        assert!(catching.gone(NODE).is_some() && catching.gone(NODE).is_none());
+    }
+}
