@@ -45,4 +45,15 @@ impl Node {
     pub(crate) async fn publish(&self, topic: &Topic, payload: &'static [u8]) {
         self.broker.publish(&[(topic.clone(), Bytes::from_static(payload))]).await.unwrap();
     }
+
+    /// Publishes again and again until it is taken, for a link that may be down. It may arrive more than once.
+    pub(crate) async fn publish_until_taken(&self, topic: &Topic, payload: &'static [u8]) {
+        let batch = [(topic.clone(), Bytes::from_static(payload))];
+        let publish = async {
+            while self.broker.publish(&batch).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, publish).await.expect("it is never taken");
+    }
 }

@@ -1,7 +1,11 @@
 //! What every driver of the bus keeps to (`fanfare::broker`), on each of them.
 
 mod bus;
+#[cfg(feature = "redis")]
+mod folder;
 mod memory;
+#[cfg(feature = "redis")]
+mod process;
 #[cfg(feature = "redis")]
 mod redis;
 mod scenarios;

@@ -1,8 +1,9 @@
 //! A cluster of three masters.
 
-use super::server::{Server, free_port, options};
+use super::server::{REDIS, options};
 use super::{Servers, settings};
 use crate::bus::{Bus, Node};
+use crate::process::{Server, free_port};
 use fanfare::broker::{Link, Topic};
 use fanfare::config;
 use futures_util::future::join_all;
@@ -30,7 +31,7 @@ impl Bus for Cluster {
 
 async fn start() -> Cluster {
     let server = |_| {
-        Server::start(|port, _| {
+        Server::start(REDIS, |port, _| {
             let bus = free_port().to_string();
             options(port, &["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", &bus])
         })

@@ -7,6 +7,7 @@ mod standalone;
 mod tls;
 
 use super::bus::{Bus, Node};
+use super::process::Server;
 use fanfare::broker::{Broker, Inbox, redis};
 use fanfare::config;
 
@@ -25,7 +26,7 @@ fn settings(urls: impl IntoIterator<Item = String>) -> config::Redis {
 
 /// Servers that are cut off all at once.
 struct Servers {
-    servers: Vec<server::Server>,
+    servers: Vec<Server>,
     settings: config::Redis,
 }
 

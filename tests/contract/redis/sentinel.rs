@@ -1,8 +1,9 @@
 //! A master and its replica, watched by a Sentinel.
 
-use super::server::{Server, options};
+use super::server::{REDIS, SENTINEL, options};
 use super::{Servers, settings};
 use crate::bus::{Bus, Node, PATIENCE};
+use crate::process::Server;
 use fanfare::broker::{Link, Topic};
 use fanfare::config;
 use tokio::time::timeout;
@@ -28,12 +29,12 @@ impl Bus for Watched {
 }
 
 async fn start() -> Watched {
-    let master = Server::start(|port, _| options(port, &["--repl-diskless-sync-delay", "0"])).await;
+    let master = Server::start(REDIS, |port, _| options(port, &["--repl-diskless-sync-delay", "0"])).await;
     let of = format!("127.0.0.1 {}", master.port);
-    let mut replica = Server::start(|port, _| options(port, &["--replicaof", &of])).await;
+    let mut replica = Server::start(REDIS, |port, _| options(port, &["--replicaof", &of])).await;
     // A Sentinel that sees it earlier takes it for unfit until it looks again, ten seconds later.
     assert!(replica.says("sync: Finished").await);
-    let sentinel = Server::start(|port, folder| {
+    let sentinel = Server::start(SENTINEL, |port, folder| {
         let file = folder.file("sentinel.conf");
         let watch = "sentinel down-after-milliseconds bus 1000\nsentinel failover-timeout bus 10000";
         let text = format!("port {port}\nbind 127.0.0.1\nsentinel monitor bus {of} 1\n{watch}\n");

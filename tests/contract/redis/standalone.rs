@@ -1,8 +1,9 @@
 //! One server.
 
-use super::server::{Server, options};
+use super::server::{REDIS, options};
 use super::{Servers, connect, settings};
 use crate::bus::{Bus, Node, PATIENCE};
+use crate::process::Server;
 use bytes::Bytes;
 use fanfare::broker::{Error, Link, Topic};
 use futures_util::future::join_all;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 async fn start() -> Servers {
-    let server = Server::start(|port, _| options(port, &[])).await;
+    let server = Server::start(REDIS, |port, _| options(port, &[])).await;
     let settings = settings([format!("redis://127.0.0.1:{}", server.port)]);
     Servers { servers: vec![server], settings }
 }
@@ -102,8 +103,7 @@ async fn a_full_inbox_drops_the_link() {
     let _ = small.broker.publish(&vec![(topic.clone(), Bytes::from_static(&[0; 100])); 20]).await;
     small.link(Link::Down).await;
     small.link(Link::Up).await;
-    let publish = async { while small.broker.publish(&[(topic.clone(), Bytes::new())]).await.is_err() {} };
-    timeout(PATIENCE, publish).await.expect("it does not come back");
+    small.publish_until_taken(&topic, b"").await;
     assert_eq!(small.message().await.0, topic);
 }
 

@@ -1,38 +1,20 @@
 //! One server with TLS, which asks for certificates, for a user that may do nothing but what a node needs.
 
-use super::server::{Folder, Server, options};
+use super::server::{REDIS, options};
 use super::{Servers, connect, settings};
 use crate::bus::{Bus, PATIENCE};
+use crate::process::Server;
 use fanfare::broker::{Error, Link, Topic};
 use fanfare::config;
 use futures_util::FutureExt;
-use std::process::Command;
 
 const USER: &str = "--user fan on >p@ss/w:rd resetchannels &contract.* ~contract.* -@all +publish +subscribe +unsubscribe +get \
                     +set +ping";
 
-fn openssl(arguments: &str) {
-    let output = Command::new("openssl").args(arguments.split(' ')).output().expect("openssl must be installed");
-    assert!(output.status.success(), "{output:?}");
-}
-
-/// An authority, and what it signs for 127.0.0.1.
-fn certificates(folder: &Folder) {
-    let [ca, ca_key, cert, key, request, names] =
-        ["ca.pem", "ca.key", "cert.pem", "key.pem", "request.pem", "names"].map(|name| folder.file(name));
-    let new = "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2";
-    std::fs::write(&names, "subjectAltName=IP:127.0.0.1").unwrap();
-    openssl(&format!("{new} -x509 -subj /CN=authority -keyout {ca_key} -out {ca}"));
-    openssl(&format!("{new} -subj /CN=bus -keyout {key} -out {request}").replace(" -days 2", ""));
-    openssl(&format!(
-        "x509 -req -in {request} -CA {ca} -CAkey {ca_key} -CAcreateserial -days 2 -extfile {names} -out {cert}"
-    ));
-}
-
 async fn start() -> Servers {
-    let server = Server::start(|port, folder| {
+    let server = Server::start(REDIS, |port, folder| {
         if !std::path::Path::new(&folder.file("cert.pem")).exists() {
-            certificates(folder);
+            folder.certify();
         }
         let tls = [("port", port.to_string()), ("auth-clients", "yes".to_owned())];
         let files = [("cert-file", "cert.pem"), ("key-file", "key.pem"), ("ca-cert-file", "ca.pem")];
