@@ -17,6 +17,8 @@ tools:
 	@command -v node >/dev/null || { echo "Node 20 or later is needed for the end-to-end tests"; exit 1; }
 	@command -v curl >/dev/null && command -v openssl >/dev/null || \
 		{ $$(command -v sudo) apt-get update -qq && $$(command -v sudo) apt-get install -y -qq curl openssl; }
+	@PATH="$$PATH:/usr/sbin"; command -v nats-server >/dev/null || \
+		{ $$(command -v sudo) apt-get update -qq && $$(command -v sudo) apt-get install -y -qq nats-server; }
 	@command -v redis-server >/dev/null || \
 		{ $$(command -v sudo) apt-get update -qq && $$(command -v sudo) apt-get install -y -qq redis-server; }
 	@python3 -c 'import ensurepip' 2>/dev/null || \

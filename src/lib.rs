@@ -90,6 +90,8 @@
 //!   files (otherwise: unsafe code), `hashlink` for what expires in order (otherwise: a linked list in a map),
 //!   `percent-encoding` and `form_urlencoded` for signed queries (otherwise: two decoders), `hyper` under `axum` for
 //!   timeouts on request heads and for taking the socket back after an upgrade.
+//! * `async-nats` is the NATS project's own client (otherwise: its protocol, TLS and four kinds of credentials by hand);
+//!   `nkeys`, which it stands on, tells a mistyped seed before anything is connected.
 //! * `tower-http` answers preflights of pages that may call the API (otherwise: the rules of CORS by hand, of which a
 //!   forgotten `Vary` is the usual mistake).
 //! * `utoipa` writes `/openapi.json` from the types that are answered (otherwise: schemas by hand, which nobody would

@@ -17,6 +17,8 @@
 
 mod inbox;
 pub mod memory;
+#[cfg(feature = "nats")]
+pub mod nats;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod topic;
@@ -32,6 +34,9 @@ pub use topic::Topic;
 pub enum Broker {
     /// Other nodes of the same process.
     Memory(Memory),
+    /// NATS.
+    #[cfg(feature = "nats")]
+    Nats(nats::Nats),
     /// Redis or Valkey.
     #[cfg(feature = "redis")]
     Redis(self::redis::Redis),
@@ -76,6 +81,8 @@ impl Broker {
     pub async fn publish(&self, batch: &[(Topic, Bytes)]) -> Result<(), Error> {
         match self {
             Self::Memory(memory) => memory.publish(batch),
+            #[cfg(feature = "nats")]
+            Self::Nats(nats) => nats.publish(batch).await,
             #[cfg(feature = "redis")]
             Self::Redis(redis) => redis.publish(batch).await,
         }
@@ -86,6 +93,8 @@ impl Broker {
     pub async fn subscribe(&self, topic: &Topic) -> Result<(), Error> {
         match self {
             Self::Memory(memory) => memory.subscribe(topic),
+            #[cfg(feature = "nats")]
+            Self::Nats(nats) => nats.subscribe(topic).await,
             #[cfg(feature = "redis")]
             Self::Redis(redis) => redis.subscribe(topic).await,
         }
@@ -95,6 +104,8 @@ impl Broker {
     pub fn unsubscribe(&self, topic: &Topic) {
         match self {
             Self::Memory(memory) => memory.unsubscribe(topic),
+            #[cfg(feature = "nats")]
+            Self::Nats(nats) => nats.unsubscribe(topic),
             #[cfg(feature = "redis")]
             Self::Redis(redis) => redis.unsubscribe(topic),
         }
@@ -104,6 +115,8 @@ impl Broker {
     pub async fn remember(&self, key: &Topic, value: &Bytes, ttl: Duration) -> Result<(), Error> {
         match self {
             Self::Memory(memory) => memory.remember(key, value, ttl),
+            #[cfg(feature = "nats")]
+            Self::Nats(nats) => nats.remember(key, value, ttl).await,
             #[cfg(feature = "redis")]
             Self::Redis(redis) => redis.remember(key, value, ttl).await,
         }
@@ -113,6 +126,8 @@ impl Broker {
     pub async fn recall(&self, key: &Topic) -> Result<Option<Bytes>, Error> {
         match self {
             Self::Memory(memory) => memory.recall(key),
+            #[cfg(feature = "nats")]
+            Self::Nats(nats) => nats.recall(key).await,
             #[cfg(feature = "redis")]
             Self::Redis(redis) => redis.recall(key).await,
         }
@@ -122,6 +137,8 @@ impl Broker {
     pub fn reset(&self) {
         match self {
             Self::Memory(memory) => memory.reset(),
+            #[cfg(feature = "nats")]
+            Self::Nats(nats) => nats.reset(),
             #[cfg(feature = "redis")]
             Self::Redis(redis) => redis.reset(),
         }

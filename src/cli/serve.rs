@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Serve WebSocket clients and the HTTP API on one port.
 ///
@@ -58,6 +60,9 @@ impl Serve {
             .with_writer(io::stderr)
             .with_ansi(io::stderr().is_terminal())
             .with_target(false)
+            .finish()
+            // The driver says what its library finds worth saying, once and in our words.
+            .with(Targets::new().with_default(level).with_target("async_nats", LevelFilter::OFF))
             .init();
         // Every connection takes a descriptor, and the usual soft limit of 1,024 is none for a server.
         if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {

@@ -91,12 +91,12 @@ fn shown(key: &str, value: &Value) -> String {
 /// and people swap the two.
 fn is_secret(key: &str) -> bool {
     let name = key.rsplit('.').next().unwrap_or_default();
-    ["secret", "key", "password", "sentinel_password"].contains(&name)
+    ["secret", "key", "password", "sentinel_password", "token", "nkey_seed"].contains(&name)
 }
 
 /// Whether the value of `key` is a URL that may hold a password.
 fn is_url(key: &str) -> bool {
-    key.starts_with("redis.urls[")
+    key.starts_with("redis.urls[") || key.starts_with("nats.servers[")
 }
 
 /// A URL without what may be a password.

@@ -8,6 +8,7 @@ mod cluster;
 mod dotenv;
 mod error;
 mod merge;
+mod nats;
 mod redis;
 mod reverb;
 mod rules;
@@ -22,6 +23,7 @@ use crate::app::App;
 pub use cluster::{Bus, Cluster};
 pub use error::Error;
 use merge::{Layer, merge};
+pub use nats::Nats;
 use serde::Deserialize;
 pub use server::Server;
 pub use sources::Sources;
@@ -45,6 +47,8 @@ pub struct Config {
     pub cluster: Cluster,
     /// How Redis is reached, if the servers are one over it.
     pub redis: Redis,
+    /// How NATS is reached, if the servers are one over it.
+    pub nats: Nats,
 }
 
 /// The sections that are read as they are.
@@ -54,12 +58,13 @@ struct Sections {
     server: Server,
     cluster: Cluster,
     redis: Redis,
+    nats: Nats,
 }
 
 impl Config {
     /// One server that is not one of several.
     pub fn new(server: Server, apps: Vec<App>) -> Self {
-        Self { server, apps, cluster: Cluster::default(), redis: Redis::default() }
+        Self { server, apps, cluster: Cluster::default(), redis: Redis::default(), nats: Nats::default() }
     }
 
     /// Reads all sources, and checks all that was read: an error here is the last before anything is bound.
@@ -74,7 +79,7 @@ impl Config {
             &sources.flags(),
         ])?)?;
         schema::check(&given, schema::GIVEN)?;
-        let Sections { server, cluster, redis } = merge([&file, &given])?.try_deserialize()?;
+        let Sections { server, cluster, redis, nats } = merge([&file, &given])?.try_deserialize()?;
         let apps = apps::apps(&file, &given)?;
         if apps.is_empty() {
             let place = variables.path().display();
@@ -83,7 +88,7 @@ impl Config {
                  environment, or name a config file with [[apps]]; `fanfare serve --dev` needs none"
             )));
         }
-        Ok(Self { server: server.normal(), apps, cluster, redis })
+        Ok(Self { server: server.normal(), apps, cluster, redis, nats })
     }
 
     /// A server to try things out with: one app with known credentials, on this machine only. Of `sources` only the

@@ -40,6 +40,7 @@ pub(super) const FILE: Kind = Kind::Table(&[
     ("server", Kind::Table(SERVER)),
     ("cluster", Kind::Table(CLUSTER)),
     ("redis", Kind::Table(REDIS)),
+    ("nats", Kind::Table(NATS)),
     ("features", Kind::Table(FEATURES)),
     ("limits", Kind::Table(LIMITS)),
     ("apps", Tables(APP)),
@@ -83,6 +84,19 @@ const REDIS: Keys = &[
     ("sentinel_master", Text(rules::some)),
     ("sentinel_username", Credential(rules::any)),
     ("sentinel_password", Credential(rules::any)),
+    ("tls_ca_file", Text(rules::some)),
+    ("tls_cert_file", Text(rules::some)),
+    ("tls_key_file", Text(rules::some)),
+];
+
+const NATS: Keys = &[
+    ("servers", Texts(rules::some)),
+    ("username", Credential(rules::some)),
+    ("password", Credential(rules::some)),
+    ("token", Credential(rules::some)),
+    ("nkey_seed", Credential(rules::some)),
+    ("credentials_file", Text(rules::some)),
+    ("tls", Switch),
     ("tls_ca_file", Text(rules::some)),
     ("tls_cert_file", Text(rules::some)),
     ("tls_key_file", Text(rules::some)),
@@ -270,7 +284,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Cluster, Redis};
+    use super::super::{Cluster, Nats, Redis};
     use super::*;
     use crate::app::{Features, Limits};
 
@@ -287,6 +301,7 @@ mod tests {
     fn settings_are_those_of_the_structs() {
         same_keys(CLUSTER, &Cluster::default());
         same_keys(REDIS, &Redis::default());
+        same_keys(NATS, &Nats::default());
         same_keys(LIMITS, &Limits::default());
         same_keys(FEATURES, &Features::default());
     }

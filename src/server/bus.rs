@@ -41,6 +41,12 @@ fn redis(_: &Config, _: Feed) -> Result<Broker, Fatal> {
     Err(missing("redis"))
 }
 
+#[cfg(feature = "nats")]
+fn nats(config: &Config, feed: Feed) -> Result<Broker, Fatal> {
+    let link = crate::broker::nats::Nats::connect(&config.nats, feed);
+    link.map(Broker::Nats).map_err(|error| Fatal::Settings(error.to_string()))
+}
+
 #[cfg(not(feature = "nats"))]
 fn nats(_: &Config, _: Feed) -> Result<Broker, Fatal> {
     Err(missing("nats"))

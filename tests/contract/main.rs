@@ -1,10 +1,12 @@
 //! What every driver of the bus keeps to (`fanfare::broker`), on each of them.
 
 mod bus;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "nats", feature = "redis"))]
 mod folder;
 mod memory;
-#[cfg(feature = "redis")]
+#[cfg(feature = "nats")]
+mod nats;
+#[cfg(any(feature = "nats", feature = "redis"))]
 mod process;
 #[cfg(feature = "redis")]
 mod redis;

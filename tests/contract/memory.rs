@@ -24,7 +24,7 @@ impl Bus for InProcess {
 fn memory(node: &Node) -> &memory::Memory {
     match &node.broker {
         Broker::Memory(memory) => memory,
-        #[cfg(feature = "redis")]
+        #[cfg(any(feature = "nats", feature = "redis"))]
         other => panic!("not a node of this bus: {other:?}"),
     }
 }

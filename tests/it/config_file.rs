@@ -1,7 +1,7 @@
 //! The files that people read and copy say what the code does: `config/fanfare.toml`, `.env.example`, `README.md`.
 
 use fanfare::app::{ClientEvents, Features, Limits, MessageRate};
-use fanfare::config::{Cluster, Config, Redis, Server, Sources};
+use fanfare::config::{Cluster, Config, Nats, Redis, Server, Sources};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -70,10 +70,11 @@ fn without_reference(words: &str) -> String {
 }
 
 /// Table, source and struct of every setting in the config file.
-const TABLES: [(&str, &str, &str); 7] = [
+const TABLES: [(&str, &str, &str); 8] = [
     ("server", "src/config/server.rs", "Server"),
     ("cluster", "src/config/cluster.rs", "Cluster"),
     ("redis", "src/config/redis.rs", "Redis"),
+    ("nats", "src/config/nats.rs", "Nats"),
     ("features", "src/app/features.rs", "Features"),
     ("limits", "src/app/limits.rs", "Limits"),
     ("limits.message_rate", "src/app/limits.rs", "MessageRate"),
@@ -117,7 +118,7 @@ fn bounds(table: &str, key: &str) -> Option<String> {
 fn the_config_file_holds_the_defaults() {
     let config = load(Some(file("defaults", APP)), Some(path("config/fanfare.toml"))).unwrap();
     assert_eq!(config.server, Server::default());
-    assert_eq!((config.cluster, config.redis), Default::default());
+    assert_eq!((config.cluster, config.redis, config.nats), Default::default());
     assert_eq!(config.apps[0].limits, Limits::default());
     assert_eq!(config.apps[0].features, Features::default());
 }
@@ -133,6 +134,9 @@ fn the_examples_of_the_config_file_are_settings() {
     assert_eq!(config.redis.tls_key_file, Some("/etc/fanfare/redis-key.pem".into()));
     let Redis { username, password, sentinel_master, .. } = config.redis;
     assert_eq!([username, password, sentinel_master], ["fanfare", "my-redis-password", "mymaster"].map(text));
+    assert_eq!(config.nats.tls_key_file, Some("/etc/fanfare/nats-key.pem".into()));
+    let Nats { username, password, token, .. } = config.nats;
+    assert_eq!([username, password, token], ["fanfare", "my-nats-password", "my-nats-token"].map(text));
     let [app] = config.apps.as_slice() else { panic!("one app") };
     let message_rate = Some(MessageRate { max_attempts: 60, decay_secs: 60, terminate: false });
     assert_eq!(app.limits, Limits { message_rate, max_presence_members: 500, ..Limits::default() });
