@@ -33,6 +33,16 @@ pub struct Metrics {
     pub cache_forgotten_total: Counter,
     /// Connections closed because more bytes waited for them than the app allows.
     pub closed_over_bytes_total: Counter,
+    /// Messages on the bus that made no sense: from strangers, or cut short.
+    pub bus_malformed_total: Counter,
+    /// Times that news of another node was missed, and all of it was asked for.
+    pub bus_gaps_total: Counter,
+    /// Times that another node could not repeat all that was missed while the link was down: events are lost.
+    pub bus_lost_total: Counter,
+    /// Events that the bus refused to take.
+    pub bus_refused_total: Counter,
+    /// Times that the link to the bus came up.
+    pub bus_links_total: Counter,
     /// Connections given up because one write took longer than the app allows.
     pub closed_over_deadline_total: Counter,
 }

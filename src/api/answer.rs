@@ -30,6 +30,11 @@ impl Answer {
         Self::new(StatusCode::ACCEPTED, &Empty {})
     }
 
+    /// 503: not now.
+    pub(super) fn unavailable(body: &impl Serialize) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, body)
+    }
+
     fn new(status: StatusCode, body: &impl Serialize) -> Self {
         let body = serde_json::to_vec(body).expect("an answer always serialises");
         Self { status, body: body.into() }

@@ -1,10 +1,10 @@
-//! An app's connections, counted and listed, and what the app adds up to. Ours, but for the bare count, which Reverb
-//! has (spec 5.10).
+//! An app's connections, counted on all nodes and listed of one. Ours, but for the bare count, which Reverb has (spec
+//! 5.10).
 
 use super::answer::Answer;
 use super::signed::SignedRequest;
 use super::{Api, ApiError, channel_name};
-use crate::node::{Filter, Volume};
+use crate::node::Filter;
 use crate::protocol::{SocketId, UserId};
 use axum::extract::State;
 use serde::Serialize;
@@ -17,7 +17,7 @@ const MAX_PAGE: usize = 1000;
 /// How many connections there are.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Connections {
-    /// All of the app's, or all that the filter lets through.
+    /// All of the app's on all nodes; with a filter, those that it lets through on the node that answers.
     connections: usize,
     /// Those on this page in the order of their ids, if a page was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,38 +35,6 @@ struct Connection {
     /// Who is signed in on it.
     #[schema(required)]
     user_id: Option<String>,
-}
-
-/// What an app adds up to.
-#[derive(Serialize, ToSchema)]
-pub(super) struct AppStats {
-    /// Connections now.
-    connections: usize,
-    /// The most connections there were at one time since the server started.
-    peak_connections: usize,
-    /// Distinct users signed in.
-    users: usize,
-    /// Channels with a subscriber.
-    channels: usize,
-    events: EventStats,
-}
-
-#[derive(Serialize, ToSchema)]
-struct EventStats {
-    /// Events published over HTTP, once for each of their channels.
-    published: Rate,
-    /// Events that clients sent.
-    client_events: Rate,
-    /// Frames that both queued for connections.
-    deliveries: Rate,
-}
-
-#[derive(Serialize, ToSchema)]
-struct Rate {
-    /// Since the server started.
-    total: u64,
-    /// The mean of the last minute.
-    per_second: f64,
 }
 
 /// Counts the app's connections; with any filter, lists them a page at a time.
@@ -90,23 +58,6 @@ pub(super) async fn list(State(api): State<Api>, request: SignedRequest) -> Resu
         user_id: connection.user.as_ref().map(|user| user.as_str().to_owned()),
     });
     Ok(Answer::ok(&Connections { connections: found.total, page: Some(listed.collect()), cursor: Some(cursor) }))
-}
-
-/// What the app adds up to.
-pub(super) async fn stats(State(api): State<Api>, request: SignedRequest) -> Result<Answer, ApiError> {
-    let stats = api.node.stats(&request.app);
-    let rate = |Volume { total, per_second }| Rate { total, per_second };
-    Ok(Answer::ok(&AppStats {
-        connections: stats.connections,
-        peak_connections: stats.peak_connections,
-        users: stats.users,
-        channels: stats.channels,
-        events: EventStats {
-            published: rate(stats.published),
-            client_events: rate(stats.client_events),
-            deliveries: rate(stats.deliveries),
-        },
-    }))
 }
 
 pub(super) fn read_cursor(sent: &str) -> Result<SocketId, ApiError> {

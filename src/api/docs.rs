@@ -3,10 +3,12 @@
 
 use super::answer::Empty;
 use super::channels::{Channel, ChannelStats, Channels, Members};
-use super::connections::{AppStats, Connections};
+use super::connections::Connections;
 use super::events::{Published, PublishedBatch};
 use super::info::{ALL, COUNTS};
+use super::nodes::Nodes;
 use super::openapi::{Doc, IN_NAMES, channel, names};
+use super::stats::AppStats;
 use super::users::User;
 use serde_json::{Value, json};
 use utoipa::openapi::Required;
@@ -98,7 +100,7 @@ pub(super) fn terminate_user_by_key() -> Doc {
 
 pub(super) fn connections() -> Doc {
     let limit = json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 });
-    Doc::signed("listConnections", "Count connections; with any parameter, list them a page at a time")
+    Doc::signed("listConnections", "Count connections; with any parameter, list those of one node a page at a time")
         .query("channel", "only those subscribed to this channel", channel())
         .query("user", "only those signed in as this user", text())
         .query("cursor", "the cursor of the page before", cursor())
@@ -108,6 +110,20 @@ pub(super) fn connections() -> Doc {
 
 pub(super) fn stats() -> Doc {
     Doc::signed("showStats", "Tell what the app adds up to").answers::<AppStats>(200, "the statistics")
+}
+
+pub(super) fn nodes() -> Doc {
+    Doc::signed("listNodes", "List the nodes that act as one").answers::<Nodes>(200, "the nodes")
+}
+
+pub(super) fn ready() -> Doc {
+    let schema = |ready: bool, required: Value| {
+        let reason = json!({ "type": "string" });
+        json!({ "type": "object", "required": required, "properties": { "ready": { "type": "boolean", "enum": [ready] }, "reason": reason } })
+    };
+    Doc::open("ready", "Tell whether new connections should come here")
+        .answers_json(200, "they should", schema(true, json!(["ready"])))
+        .answers_json(503, "the other nodes cannot be reached", schema(false, json!(["ready", "reason"])))
 }
 
 pub(super) fn up() -> Doc {

@@ -12,8 +12,10 @@ mod error;
 mod events;
 mod idempotency;
 mod info;
+mod nodes;
 mod openapi;
 mod signed;
+mod stats;
 mod trigger;
 mod users;
 
@@ -64,8 +66,10 @@ pub fn router(api: Api, origins: &[String]) -> Router {
         .post("/apps/{app_id}/users/{user_id}/terminate_connections", users::terminate, docs::terminate_user())
         .post("/users/{user_id}/terminate_connections", users::terminate, docs::terminate_user_by_key())
         .get("/apps/{app_id}/connections", connections::list, docs::connections())
-        .get("/apps/{app_id}/stats", connections::stats, docs::stats())
+        .get("/apps/{app_id}/stats", stats::show, docs::stats())
+        .get("/apps/{app_id}/nodes", nodes::list, docs::nodes())
         .get("/up", up, docs::up())
+        .get("/ready", nodes::ready, docs::ready())
         .finish("/openapi.json", docs::openapi(), api)
         .method_not_allowed_fallback(async || ApiError::method_not_allowed());
     cors::allow(routes, origins)

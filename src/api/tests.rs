@@ -9,7 +9,7 @@ use super::info::{ALL, COUNTS, Info};
 use super::openapi::channel;
 use super::{Api, router};
 use crate::app::{App, Apps};
-use crate::node::Node;
+use crate::node::{Identity, Node};
 use crate::protocol::ChannelName;
 use crate::protocol::json;
 use crate::protocol::signature::Secret;
@@ -73,7 +73,8 @@ fn allowed(schema: &Value) -> impl Strategy<Value = String> + use<> {
 
 /// Made once, for its document takes longer than many requests.
 static ROUTER: LazyLock<Router> = LazyLock::new(|| {
-    let node = Arc::new(Node::new(Apps::new([app()])));
+    let node =
+        Arc::new(Node::new(Identity::new("test".to_owned(), std::time::SystemTime::UNIX_EPOCH), Apps::new([app()])));
     router(Api::new(node, "", Duration::from_secs(1)), &[])
 });
 

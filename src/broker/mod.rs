@@ -77,6 +77,17 @@ pub enum Error {
 }
 
 impl Broker {
+    /// What carries the bytes.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Memory(_) => "memory",
+            #[cfg(feature = "redis")]
+            Self::Redis(_) => "redis",
+            #[cfg(feature = "nats")]
+            Self::Nats(_) => "nats",
+        }
+    }
+
     /// Hands payloads over, in order.
     pub async fn publish(&self, batch: &[(Topic, Bytes)]) -> Result<(), Error> {
         match self {

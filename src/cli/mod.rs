@@ -2,13 +2,17 @@
 //!
 //! Must not know: anything of the wire; it configures, starts and prints.
 
+mod client;
 mod dev;
+mod nodes;
 mod serve;
 
+use crate::config::Sources;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// What was asked for cannot be configured (`EX_CONFIG` of sysexits): nothing was started.
@@ -24,6 +28,40 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Nodes(nodes::Nodes),
+}
+
+/// Where the server listens, and what configures it.
+#[derive(clap::Args)]
+struct Place {
+    #[arg(long, value_name = "HOST", help = "Address to listen on [default: REVERB_SERVER_HOST, or 0.0.0.0]")]
+    host: Option<String>,
+    #[arg(long, value_name = "PORT", help = "Port to listen on [default: REVERB_SERVER_PORT, or 8080]")]
+    port: Option<String>,
+    #[arg(long, value_name = "PATH", help = "Prefix of every path [default: REVERB_SERVER_PATH, or none]")]
+    path: Option<String>,
+    /// File to read instead of .env
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    /// Configuration in TOML; see config/fanfare.toml for every key
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Place {
+    fn sources(self) -> Sources {
+        let flags = [
+            ("server.host", self.host, "--host"),
+            ("server.port", self.port, "--port"),
+            ("server.path", self.path, "--path"),
+        ];
+        Sources {
+            env_file: self.env_file,
+            config_file: self.config,
+            flags: flags.into_iter().filter_map(|(key, value, flag)| Some((key, value?, flag))).collect(),
+            ..Sources::process()
+        }
+    }
 }
 
 /// Runs the command line and says how the process is to exit: 0, 1 for a failure at run time, 78 for a mistake in
@@ -31,6 +69,7 @@ enum Command {
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Cli::try_parse_from(args) {
         Ok(Cli { command: Command::Serve(serve) }) => serve.run(),
+        Ok(Cli { command: Command::Nodes(nodes) }) => nodes.run(),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 say(&error.to_string());

@@ -1,11 +1,10 @@
 //! `fanfare serve`.
 
-use super::{complain, dev, refuse, say};
+use super::{Place, complain, dev, refuse, say};
 use crate::config::{Config, Sources};
 use crate::server::{Bus, Fatal, Server};
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -18,12 +17,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Later sources win: built-in defaults, --config, .env, the environment, options.
 #[derive(clap::Args)]
 pub(super) struct Serve {
-    #[arg(long, value_name = "HOST", help = "Address to listen on [default: REVERB_SERVER_HOST, or 0.0.0.0]")]
-    host: Option<String>,
-    #[arg(long, value_name = "PORT", help = "Port to listen on [default: REVERB_SERVER_PORT, or 8080]")]
-    port: Option<String>,
-    #[arg(long, value_name = "PATH", help = "Prefix of every path [default: REVERB_SERVER_PATH, or none]")]
-    path: Option<String>,
+    #[command(flatten)]
+    place: Place,
     #[arg(
         long,
         value_name = "NAME",
@@ -33,12 +28,6 @@ pub(super) struct Serve {
     /// Log every connection, message and broadcast
     #[arg(long)]
     debug: bool,
-    /// File to read instead of .env
-    #[arg(long, value_name = "FILE")]
-    env_file: Option<PathBuf>,
-    /// Configuration in TOML; see config/fanfare.toml for every key
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
     /// Serve one app with known credentials on 127.0.0.1, without any configuration
     #[arg(long, conflicts_with_all = ["env_file", "config"])]
     dev: bool,
@@ -85,19 +74,10 @@ impl Serve {
 
     fn sources(self) -> Sources {
         let debug = self.debug.then(|| "true".to_owned());
-        let flags = [
-            ("server.host", self.host, "--host"),
-            ("server.port", self.port, "--port"),
-            ("server.path", self.path, "--path"),
-            ("server.hostname", self.hostname, "--hostname"),
-            ("server.debug", debug, "--debug"),
-        ];
-        Sources {
-            env_file: self.env_file,
-            config_file: self.config,
-            flags: flags.into_iter().filter_map(|(key, value, flag)| Some((key, value?, flag))).collect(),
-            ..Sources::process()
-        }
+        let mut sources = self.place.sources();
+        let flags = [("server.hostname", self.hostname, "--hostname"), ("server.debug", debug, "--debug")];
+        sources.flags.extend(flags.into_iter().filter_map(|(key, value, flag)| Some((key, value?, flag))));
+        sources
     }
 }
 

@@ -52,7 +52,7 @@ impl Actor {
     /// The task of `cluster`, which hears what comes into `inbox`.
     pub fn new(cluster: &Cluster, inbox: Inbox) -> Self {
         let now = super::now();
-        let peers = Peers::new(cluster.0.me, now);
+        let peers = Peers::new(cluster.0.me.id, now);
         Self {
             cluster: cluster.clone(),
             inbox,
@@ -89,11 +89,14 @@ impl Actor {
                 },
                 () = poll_fn(|cx| poll_changes(&cluster, cx)) => self.tell_changes(),
                 _ = numbers.tick() => {
-                    self.tell_numbers();
+                    self.tell_numbers(false);
                     self.make_good();
                 }
                 _ = look.tick() => self.look(),
-                _ = beat.tick() => self.tell_alive(),
+                _ = beat.tick() => {
+                    self.tell_numbers(true);
+                    self.tell_alive();
+                }
             }
         }
     }
@@ -101,11 +104,12 @@ impl Actor {
     fn hear(&mut self, topic: &Topic, payload: &Bytes) {
         let shared = &self.cluster.0;
         let Some(envelope) = Envelope::decode(payload, shared.settings.key.as_ref()) else {
+            shared.metrics.bus_malformed_total.add(1);
             tracing::debug!(topic = topic.as_str(), bytes = payload.len(), "a message on the bus makes no sense");
             return;
         };
         let (now, origin, number) = (super::now(), envelope.origin, envelope.number);
-        if origin == shared.me {
+        if origin == shared.me.id {
             if *topic == shared.control {
                 self.hear_echo(number, now);
             }
@@ -124,8 +128,11 @@ impl Actor {
                 }
             }
             said if *topic == shared.control => {
+                let is_news = !matches!(said, Said::Changed { .. });
                 let to_do = self.peers.hear(Envelope { said, ..envelope }, now);
-                self.note_nodes();
+                if is_news || !to_do.is_empty() {
+                    self.note_others();
+                }
                 self.act(to_do);
             }
             _ => {}
@@ -137,6 +144,7 @@ impl Actor {
         self.echo = now;
         while let Some((_, said)) = self.said.pop_front_if(|(said, _)| *said <= number) {
             self.sure = said;
+            self.cluster.0.lag.set(now.saturating_duration_since(said));
         }
     }
 
@@ -189,11 +197,8 @@ impl Actor {
     }
 
     /// Shares who is there with those who ask the handle.
-    fn note_nodes(&self) {
-        let nodes = &self.cluster.0.nodes;
-        if !nodes.read().iter().copied().eq(self.peers.nodes()) {
-            *nodes.write() = self.peers.nodes().collect();
-        }
+    fn note_others(&self) {
+        *self.cluster.0.others.write() = self.peers.seen().collect();
     }
 
     fn act(&mut self, to_do: Vec<Do>) {
@@ -217,6 +222,7 @@ impl Actor {
                     }
                 }
                 Do::Ask(node) => {
+                    shared.metrics.bus_gaps_total.add(1);
                     self.cluster.tell(Said::Ask { node });
                 }
                 Do::TellAll => self.tell_all(now),
@@ -229,6 +235,7 @@ impl Actor {
                 }
                 Do::Repeated(node, complete) => {
                     if !complete {
+                        shared.metrics.bus_lost_total.add(1);
                         tracing::warn!(node.id = %node, "some of what a node said while the link was down is lost");
                     }
                     self.catching.caught_up(node, now);
@@ -258,12 +265,12 @@ impl Actor {
     fn link_is_up(&mut self) {
         let now = super::now();
         tracing::info!("link to the bus is up");
-        self.cluster.0.up.store(true, std::sync::atomic::Ordering::Relaxed);
+        *self.cluster.0.link.write() = (true, now);
+        self.cluster.0.metrics.bus_links_total.add(1);
         self.peers.link_is_up(now);
         self.echo = now;
         if !self.cluster.0.interests.is_empty() {
-            let me = self.cluster.0.me;
-            self.catching.start(self.peers.nodes().filter(|node| *node != me));
+            self.catching.start(self.peers.seen().map(|seen| seen.id));
             self.tell_back(now);
         }
         self.said.clear();
@@ -274,13 +281,13 @@ impl Actor {
 
     fn link_is_down(&mut self) {
         tracing::warn!("link to the bus is down: events for other nodes wait, news of them does not come");
-        self.cluster.0.up.store(false, std::sync::atomic::Ordering::Relaxed);
+        *self.cluster.0.link.write() = (false, super::now());
         self.cluster.0.outgoing.link_is_down();
     }
 
     fn tell_alive(&mut self) {
         if self.cluster.is_up() {
-            let number = self.cluster.tell(Said::Alive { serial: self.serial });
+            let number = self.cluster.tell(Said::Alive { serial: self.serial, about: self.cluster.about().into() });
             self.said.push_back((number, super::now()));
         }
     }
@@ -307,11 +314,12 @@ impl Actor {
     }
 
     /// Tells how many connections there are where that has changed, and lets go of topics that nobody needs.
-    fn tell_numbers(&mut self) {
+    /// What apps add up to is told if it is `due`.
+    fn tell_numbers(&mut self, due: bool) {
         let (now, mut told) = (super::now(), Vec::new());
         let Self { cluster, .. } = self;
         for (app, hub) in cluster.0.hubs.iter() {
-            for fact in hub.numbers() {
+            for fact in hub.numbers(due, now) {
                 if let Fact::Connections { channel, connections: 0 } = &fact {
                     cluster.0.interests.idle(cluster.topic(app, channel), now);
                 }
@@ -348,7 +356,7 @@ impl Actor {
         let hubs = self.cluster.0.hubs.iter();
         let told = |(app, hub): (&String, &std::sync::Arc<crate::hub::Hub>)| {
             let app = app.clone();
-            hub.facts().into_iter().map(move |fact| Told { app: app.clone(), fact })
+            hub.facts(now).into_iter().map(move |fact| Told { app: app.clone(), fact })
         };
         let told: Vec<_> = hubs.flat_map(told).collect();
         let parts = u32::try_from(told.len().div_ceil(PART).max(1)).expect("no node has that many facts");
@@ -370,7 +378,7 @@ impl Actor {
             self.cluster.0.broker.reset();
         }
         let to_do = self.peers.tick(now);
-        self.note_nodes();
+        self.note_others();
         self.act(to_do);
     }
 }

@@ -15,12 +15,14 @@ pub mod outgoing;
 pub mod peers;
 #[cfg(test)]
 mod tests;
+mod view;
 pub mod wire;
 
 use crate::broker::{Broker, Error, Topic};
 use crate::hub::Hub;
+use crate::metrics::Metrics;
 use crate::protocol::signature::Secret;
-use crate::protocol::{ChannelName, Frame, NodeId, SocketId, UserId};
+use crate::protocol::{ChannelName, Frame, SocketId, UserId};
 pub use actor::Actor;
 use bytes::Bytes;
 use interests::Interests;
@@ -31,9 +33,10 @@ use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
+use view::Lag;
+pub use view::{About, Health, Identity, LinkState, Seen};
 use wire::{Envelope, Said};
 
 /// How long a subscriber waits for the bus. Longer than that, and it is taken in all the same: what others publish
@@ -51,7 +54,7 @@ pub struct Cluster(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    me: NodeId,
+    me: Identity,
     settings: Settings,
     /// The topic that all nodes hear.
     control: Topic,
@@ -59,9 +62,12 @@ struct Shared {
     hubs: Hubs,
     outgoing: Outgoing,
     interests: Interests,
-    up: AtomicBool,
-    /// The nodes there are, this one among them.
-    nodes: RwLock<Vec<NodeId>>,
+    metrics: Arc<Metrics>,
+    /// Whether the link is up, and since when that is so.
+    link: RwLock<(bool, Instant)>,
+    /// The other nodes.
+    others: RwLock<Vec<Seen>>,
+    lag: Lag,
 }
 
 /// How nodes find and trust each other.
@@ -93,22 +99,25 @@ fn now() -> Instant {
 
 impl Cluster {
     /// The node `me` with its hubs, which start taking notes.
-    pub fn new(me: NodeId, settings: Settings, broker: Broker, hubs: Hubs) -> Self {
+    pub fn new(me: Identity, settings: Settings, broker: Broker, hubs: Hubs, metrics: Arc<Metrics>) -> Self {
         hubs.values().for_each(|hub| hub.share());
         let control = Topic::new(&[&settings.prefix, "$nodes"]);
         let outgoing = Outgoing::new(settings.limits);
-        let (interests, up, nodes) = (Interests::default(), AtomicBool::new(false), RwLock::new(vec![me]));
-        Self(Arc::new(Shared { me, settings, control, broker, hubs, outgoing, interests, up, nodes }))
+        let (interests, link) = (Interests::default(), RwLock::new((false, now())));
+        let (others, lag) = (RwLock::default(), Lag::default());
+        Self(Arc::new(Shared { me, settings, control, broker, hubs, outgoing, interests, metrics, link, others, lag }))
     }
 
     /// Whether the link to the bus is up.
     pub fn is_up(&self) -> bool {
-        self.0.up.load(Ordering::Relaxed)
+        self.0.link.read().0
     }
 
     /// Whether this node is the home of an app's channel. Nodes that have not heard of each other yet may both be.
     pub fn is_home(&self, app: &str, channel: &ChannelName) -> bool {
-        home::home(self.0.nodes.read().iter().copied(), app, channel) == Some(self.0.me)
+        let me = self.0.me.id;
+        let others = self.0.others.read();
+        home::home(others.iter().map(|seen| seen.id).chain([me]), app, channel) == Some(me)
     }
 
     /// Whether an event may be published: if not, other nodes could not get it in time.
@@ -234,6 +243,7 @@ impl Cluster {
                     Err(Error::Down) => sleep(TRY_AGAIN).await,
                     Err(Error::Refused(why)) => {
                         let (topic, bytes) = (message.0.as_str(), message.1.len());
+                        self.0.metrics.bus_refused_total.add(1);
                         tracing::error!(topic, bytes, "the bus does not take an event for other nodes: {why}");
                         break;
                     }
@@ -258,7 +268,7 @@ impl Cluster {
     }
 
     fn envelope(&self, number: u64, said: Said) -> Bytes {
-        Envelope { origin: self.0.me, number, said }.encode(self.0.settings.key.as_ref())
+        Envelope { origin: self.0.me.id, number, said }.encode(self.0.settings.key.as_ref())
     }
 
     fn key(&self, app: &str, channel: &ChannelName) -> Topic {

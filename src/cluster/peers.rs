@@ -5,6 +5,7 @@
 //! change follows on it. Until then what was known stays.
 
 use super::wire::{Envelope, Said, Told};
+use super::{About, Seen};
 use crate::protocol::NodeId;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -34,6 +35,7 @@ struct Peer {
     heard: Instant,
     /// The number of the last thing heard from it: whatever is not above it is a repeat.
     number: u64,
+    about: Option<About>,
     /// The number of the last connections that it had ended.
     ended: u64,
     progress: Progress,
@@ -74,9 +76,14 @@ impl Peers {
         Self { me, known: BTreeMap::new(), last_tick: now }
     }
 
-    /// The nodes there are, this one among them.
-    pub fn nodes(&self) -> impl Iterator<Item = NodeId> {
-        self.known.keys().copied().chain([self.me])
+    /// The other nodes, in the order of their ids.
+    pub fn seen(&self) -> impl Iterator<Item = Seen> {
+        self.known.iter().map(|(id, peer)| Seen {
+            id: *id,
+            about: peer.about.clone(),
+            heard: peer.heard,
+            is_known: matches!(peer.progress, Progress::Current { .. }),
+        })
     }
 
     /// Says what something heard at `now` calls for.
@@ -93,7 +100,7 @@ impl Peers {
         let mut to_do = Vec::new();
         let peer = self.known.entry(origin).or_insert_with(|| {
             to_do.push(Do::Ask(origin));
-            Peer { heard: now, number: 0, ended: 0, progress: Progress::learning(now) }
+            Peer { heard: now, number: 0, ended: 0, about: None, progress: Progress::learning(now) }
         });
         peer.heard = now;
         if number <= peer.number {
@@ -101,7 +108,8 @@ impl Peers {
         }
         peer.number = number;
         match said {
-            Said::Alive { serial } => {
+            Said::Alive { serial, about } => {
+                peer.about = Some(*about);
                 if matches!(peer.progress, Progress::Current { serial: known } if serial != known) {
                     to_do.push(peer.ask(origin, now));
                 }

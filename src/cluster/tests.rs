@@ -5,6 +5,7 @@ use crate::app::App;
 use crate::broker::memory::{Bus, Memory};
 use crate::broker::{Broker, Inbox};
 use crate::hub::{Counts, Registration, Subscription};
+use crate::protocol::NodeId;
 use crate::protocol::presence::Member;
 use std::collections::BTreeSet;
 use std::task::{Context, Poll, Waker};
@@ -33,8 +34,9 @@ impl Node {
             key: key.map(Secret::new),
             limits: Limits { outage_bytes: 1 << 20, outage: Duration::from_secs(30), repeat_bytes: 1 << 20 },
         };
+        let me = Identity { id: NodeId(id), ..Identity::new(format!("node-{id}"), std::time::SystemTime::UNIX_EPOCH) };
         let hubs = Arc::new(HashMap::from([(APP.to_owned(), hub.clone())]));
-        let cluster = Cluster::new(NodeId(id), settings, Broker::Memory(link.clone()), hubs);
+        let cluster = Cluster::new(me, settings, Broker::Memory(link.clone()), hubs, Arc::default());
         let sender = cluster.clone();
         let tasks = [tokio::spawn(Actor::new(&cluster, inbox).run()), tokio::spawn(async move { sender.send().await })];
         Self { cluster, hub, link, tasks }

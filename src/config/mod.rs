@@ -26,7 +26,7 @@ use merge::{Layer, merge};
 pub use nats::Nats;
 use serde::Deserialize;
 pub use server::Server;
-pub use sources::Sources;
+pub use sources::{Sources, machine};
 use variables::Variables;
 
 /// Id of the one app of [`Config::dev`].

@@ -11,6 +11,7 @@ use crate::protocol::{ChannelKind, ChannelName, Frame, NodeId, SocketId, UserId}
 use indexmap::IndexMap;
 use parking_lot::RwLock;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// A channel with at least one subscriber, here or on another node. Its lock is where joins, leaves and who hears of
@@ -54,6 +55,8 @@ pub(super) struct Notes<'a> {
     pub(super) journal: &'a Journal,
     /// What became of the channel.
     pub(super) transitions: &'a Transitions,
+    /// How many channels have a subscriber here.
+    pub(super) here: &'a AtomicUsize,
 }
 
 /// Why a connection could not be taken in.
@@ -129,6 +132,9 @@ impl Channel {
             delivery.answer(new.socket, new.outbox, last);
         }
         state.local.insert(new.socket, new.outbox.clone());
+        if state.local.len() == 1 && !self.name.is_user() {
+            notes.here.fetch_add(1, Ordering::Relaxed);
+        }
         notes.journal.count(&self.name);
         self.tally(&mut state, &mut delivery, |tally, count| tally.change(count, now));
         Ok(delivery)
@@ -145,7 +151,10 @@ impl Channel {
     ) -> (bool, Delivery) {
         let mut state = self.state.write();
         let mut delivery = Delivery::default();
-        state.local.swap_remove(&socket);
+        let left = state.local.swap_remove(&socket);
+        if left.is_some() && state.local.is_empty() && !self.name.is_user() {
+            notes.here.fetch_sub(1, Ordering::Relaxed);
+        }
         if let Some(id) = member {
             let who = state.occupancy.get(id).map(|(member, _)| member.clone());
             let membership = state.occupancy.leave(id);

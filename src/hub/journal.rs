@@ -1,5 +1,6 @@
 //! What one node alone knows and tells the others: facts, and which of them have changed since they were last told.
 
+use super::Share;
 use crate::protocol::presence::Member;
 use crate::protocol::{ChannelName, UserId};
 use parking_lot::Mutex;
@@ -39,11 +40,8 @@ pub enum Fact {
         /// Since when that node knows the user to be online.
         since: SystemTime,
     },
-    /// Connections of the app there.
-    App {
-        /// How many count towards the app's limit.
-        counted: usize,
-    },
+    /// What the app adds up to there.
+    App(Share),
 }
 
 /// What has changed.
@@ -132,7 +130,7 @@ mod tests {
     #[test]
     fn more_changes_than_can_wait_become_one() {
         let journal = Journal::default();
-        let fact = || Fact::App { counted: 1 };
+        let fact = || Fact::User { user: UserId::new("1"), connections: 1, since: SystemTime::UNIX_EPOCH };
         journal.note(|| panic!("nobody is to be told"));
         journal.open();
         (0..MOST).for_each(|_| journal.note(fact));

@@ -4,7 +4,7 @@ use super::channel::Counts;
 use super::users::Online;
 use super::{Hub, Volume};
 use crate::protocol::presence::Member;
-use crate::protocol::{ChannelName, SocketId, UserId};
+use crate::protocol::{ChannelName, NodeId, SocketId, UserId};
 use std::collections::{BinaryHeap, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -43,7 +43,7 @@ pub struct Page {
 }
 
 /// What an app adds up to.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Stats {
     /// Connections now.
     pub connections: usize,
@@ -103,18 +103,41 @@ impl Hub {
         Page { total, connections: first.into_iter().map(listed).collect(), more }
     }
 
-    /// What the app adds up to at `now`.
+    /// What the app adds up to on this node at `now`.
     pub fn stats(&self, now: Instant) -> Stats {
         let [published, client_events, deliveries] = self.activity.volumes(now);
         Stats {
             connections: self.connections(),
-            peak_connections: self.peak.load(Ordering::Relaxed),
-            users: self.users.count(),
-            channels: self.channels.iter().filter(|entry| !entry.key().is_user()).count(),
+            peak_connections: self.totals.peak(),
+            users: self.users.count_here(),
+            channels: self.totals.channels.load(Ordering::Relaxed),
             published,
             client_events,
             deliveries,
         }
+    }
+
+    /// What the app adds up to on all nodes at `now`.
+    pub fn stats_everywhere(&self, now: Instant) -> Stats {
+        let mut stats = self.stats(now);
+        self.totals.elsewhere().iter().for_each(|(_, share)| stats.add_events(&share.stats));
+        Stats {
+            connections: self.totals.connections_everywhere(),
+            peak_connections: self.totals.peak_everywhere(),
+            users: self.users.count(),
+            channels: self.channels.iter().filter(|entry| !entry.key().is_user()).count(),
+            ..stats
+        }
+    }
+
+    /// What the app adds up to on each other node, as it was told.
+    pub fn stats_elsewhere(&self) -> Vec<(NodeId, Stats)> {
+        self.totals.elsewhere().into_iter().map(|(node, share)| (node, share.stats)).collect()
+    }
+
+    /// Connections on all nodes.
+    pub fn connections_everywhere(&self) -> usize {
+        self.totals.connections_everywhere()
     }
 
     fn subscribers(&self, channel: &ChannelName) -> Vec<SocketId> {

@@ -16,13 +16,14 @@ mod shared;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod transitions;
 mod users;
 
 use crate::app::App;
 use crate::metrics::Metrics;
 use crate::protocol::presence::Member;
-use crate::protocol::{ChannelName, CloseCode, Frame, NodeId, SocketId, UserId};
+use crate::protocol::{ChannelName, CloseCode, Frame, SocketId, UserId};
 pub use activity::Volume;
 use activity::{Activity, Sums};
 use cache::Cache;
@@ -36,10 +37,10 @@ pub use listing::{Filter, Listed, Page, Stats};
 pub use outbox::{Outbox, Push};
 use parking_lot::Mutex;
 pub use registration::{Registration, Subscription};
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
+pub use totals::Share;
+use totals::Totals;
 use transitions::Transitions;
 pub use transitions::{Change, Transition};
 use users::Users;
@@ -62,14 +63,7 @@ pub struct Hub {
     transitions: Transitions,
     /// Channels whose subscribers are to be told later how many they are.
     tallies: Mutex<Vec<Arc<Channel>>>,
-    connections: AtomicUsize,
-    peak: AtomicUsize,
-    /// Connections that count towards the app's limit.
-    counted: AtomicUsize,
-    /// How many they were when other nodes were last told.
-    counted_told: AtomicUsize,
-    /// How many there are on other nodes.
-    counted_elsewhere: Mutex<HashMap<NodeId, usize>>,
+    totals: Totals,
 }
 
 /// The channel has all the members it may have (M4).
@@ -99,11 +93,7 @@ impl Hub {
             journal: Journal::default(),
             transitions: Transitions::default(),
             tallies: Mutex::default(),
-            connections: AtomicUsize::new(0),
-            peak: AtomicUsize::new(0),
-            counted: AtomicUsize::new(0),
-            counted_told: AtomicUsize::new(0),
-            counted_elsewhere: Mutex::default(),
+            totals: Totals::default(),
         }
     }
 
@@ -119,8 +109,7 @@ impl Hub {
         if counted && !self.count_one() {
             return None;
         }
-        let connections = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
-        self.peak.fetch_max(connections, Ordering::Relaxed);
+        self.totals.connect();
         let outbox = Arc::new(Outbox::new(self.app.limits.outbox_bytes));
         loop {
             let bits = getrandom::u64().expect("the operating system gives random numbers");
@@ -259,7 +248,7 @@ impl Hub {
 
     /// Connections registered.
     pub fn connections(&self) -> usize {
-        self.connections.load(Ordering::Relaxed)
+        self.totals.connections()
     }
 
     /// Channels with a subscriber here.
@@ -275,7 +264,7 @@ impl Hub {
     }
 
     fn notes(&self) -> Notes<'_> {
-        Notes { journal: &self.journal, transitions: &self.transitions }
+        Notes { journal: &self.journal, transitions: &self.transitions, here: &self.totals.channels }
     }
 
     fn fresh(&self, name: &ChannelName) -> Channel {

@@ -59,7 +59,7 @@ impl Registration {
         let done = act();
         self.counted.store(done.is_ok(), Ordering::Relaxed);
         if done.is_err() {
-            self.hub.uncount_one();
+            self.hub.totals.uncount_one();
         }
         Some(done)
     }
@@ -96,9 +96,9 @@ impl Drop for Registration {
         let delivery = self.hub.users.sign_out(self.socket, &self.hub.journal);
         delivery.slow.iter().for_each(|socket| self.hub.report_slow(*socket, None));
         self.hub.sockets.remove(&self.socket);
-        self.hub.connections.fetch_sub(1, Ordering::Relaxed);
+        self.hub.totals.disconnect();
         if self.counted.load(Ordering::Relaxed) {
-            self.hub.uncount_one();
+            self.hub.totals.uncount_one();
         }
     }
 }

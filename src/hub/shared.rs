@@ -10,7 +10,6 @@ use crate::protocol::{ChannelName, Frame, NodeId, SocketId};
 use dashmap::Entry;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -31,26 +30,24 @@ impl Hub {
     }
 
     /// What has changed in numbers, which are told a few times a second; those of users' own channels included, which
-    /// are nobody else's business (U13).
-    pub fn numbers(&self) -> Vec<Fact> {
+    /// are nobody else's business (U13). What the app adds up to is among them if it is `due`, or somebody could be
+    /// refused for it.
+    pub fn numbers(&self, due: bool, now: Instant) -> Vec<Fact> {
         let channels = self.journal.take_channels();
         let connections = |channel: ChannelName| {
             let connections = self.channel(&channel).map_or(0, |channel| channel.connections_here());
             Fact::Connections { channel, connections }
         };
         let mut facts: Vec<_> = channels.into_iter().map(connections).collect();
-        let counted = self.counted.load(Ordering::Relaxed);
-        if self.counted_told.swap(counted, Ordering::Relaxed) != counted {
-            facts.push(Fact::App { counted });
-        }
+        facts.extend(self.totals.news(due, || self.stats(now)).map(Fact::App));
         facts
     }
 
     /// All that is so on this node. What changes meanwhile is among [`Hub::changes`] as well.
-    pub fn facts(&self) -> Vec<Fact> {
+    pub fn facts(&self, now: Instant) -> Vec<Fact> {
         // Collected first: a channel's lock is not taken under that of the map.
         let channels: Vec<_> = self.channels.iter().map(|entry| entry.value().clone()).collect();
-        let mut facts = vec![self.counted()];
+        let mut facts = vec![Fact::App(self.totals.share(self.stats(now)))];
         channels.iter().for_each(|channel| channel.facts(&mut facts));
         self.users.facts(&mut facts);
         facts
@@ -95,9 +92,7 @@ impl Hub {
                 let delivery = self.users.set(node, user, *connections, *since);
                 delivery.slow.iter().for_each(|socket| self.report_slow(*socket, None));
             }
-            Fact::App { counted } => {
-                self.counted_elsewhere.lock().insert(node, *counted);
-            }
+            Fact::App(share) => self.totals.set(node, *share),
         }
     }
 
@@ -113,7 +108,7 @@ impl Hub {
     /// Takes note that `node` is gone, and everybody on it.
     pub fn forget_node(&self, node: NodeId, now: Instant) {
         self.said_by(node).iter().for_each(|gone| self.apply(node, gone, now));
-        self.counted_elsewhere.lock().remove(&node);
+        self.totals.unset(node);
     }
 
     /// What `node` has said, as if it had nobody any more.
@@ -147,17 +142,7 @@ impl Hub {
     /// Takes one of the places that the app's connection limit leaves, wherever the others are taken.
     pub(super) fn count_one(&self) -> bool {
         let max = Some(self.app.limits.max_connections).filter(|max| *max > 0).unwrap_or(usize::MAX);
-        let elsewhere = if self.journal.is_on() { self.counted_elsewhere.lock().values().sum() } else { 0 };
-        let room = |count: usize| (count + elsewhere < max).then_some(count + 1);
-        self.counted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
-    }
-
-    pub(super) fn uncount_one(&self) {
-        self.counted.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    fn counted(&self) -> Fact {
-        Fact::App { counted: self.counted.load(Ordering::Relaxed) }
+        self.totals.count_one(max)
     }
 }
 
@@ -168,7 +153,7 @@ impl Fact {
             Self::Connections { channel, .. } => (0, channel.as_str(), ""),
             Self::Member { channel, member, .. } => (1, channel.as_str(), member.id.as_str()),
             Self::User { user, .. } => (2, user.as_str(), ""),
-            Self::App { .. } => (3, "", ""),
+            Self::App(_) => (3, "", ""),
         }
     }
 }

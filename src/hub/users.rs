@@ -22,6 +22,8 @@ struct State {
     users: HashMap<UserId, User>,
     places: HashMap<SocketId, Place>,
     online: usize,
+    /// Users with sessions here.
+    here: usize,
 }
 
 /// One who is signed in, or watched, or both.
@@ -84,9 +86,11 @@ impl Users {
             state.unwatch(socket, &place.watched);
         }
         let known = state.users.entry(user.clone()).or_default();
-        known.sessions.insert(socket, outbox.clone());
+        let renewed = known.sessions.insert(socket, outbox.clone()).is_some();
+        let first = !renewed && known.sessions.len() == 1;
         known.note(user, at, journal);
         state.settle(user, at, &mut delivery);
+        state.here += usize::from(first);
         if !watch.is_empty() {
             let (online, offline): (Vec<_>, Vec<_>) = watch.iter().partition(|id| state.is_online(id));
             delivery.push(socket, outbox, Frame::watchlist(&online, &offline));
@@ -105,8 +109,9 @@ impl Users {
         let Some(Place { user, watched }) = state.places.remove(&socket) else { return delivery };
         state.unwatch(socket, &watched);
         let Some(known) = state.users.get_mut(&user) else { return delivery };
-        known.sessions.swap_remove(&socket);
+        let last = known.sessions.swap_remove(&socket).is_some() && known.sessions.is_empty();
         known.note(&user, SystemTime::UNIX_EPOCH, journal);
+        state.here -= usize::from(last);
         state.settle(&user, SystemTime::UNIX_EPOCH, &mut delivery);
         delivery
     }
@@ -167,6 +172,11 @@ impl Users {
     /// Who the connection is signed in as.
     pub(super) fn user_of(&self, socket: SocketId) -> Option<UserId> {
         self.0.lock().places.get(&socket).map(|place| place.user.clone())
+    }
+
+    /// Distinct users signed in here.
+    pub(super) fn count_here(&self) -> usize {
+        self.0.lock().here
     }
 
     /// Distinct users signed in.

@@ -2,13 +2,14 @@
 //!
 //! Must not know: WebSockets, HTTP, or how messages are parsed.
 
+mod nodes;
 mod pace;
 mod queries;
 mod transitions;
 
 use crate::app::{App, Apps};
 use crate::cluster::{Cluster, Hubs};
-pub use crate::cluster::{Pin, Pinned};
+pub use crate::cluster::{Identity, Pin, Pinned};
 pub use crate::hub::Registration as Connection;
 pub use crate::hub::{Cached, Change, Counts, Filter, Listed, Online, Outbox, Page, Reach, Stats, Transition, Volume};
 use crate::hub::{Full, Hub, SignIn, Subscription};
@@ -18,6 +19,7 @@ use crate::protocol::json::{one_line, text};
 use crate::protocol::presence::Member;
 use crate::protocol::signature::{verify_channel, verify_user};
 use crate::protocol::{ChannelKind, ChannelName, CloseCode, Frame, Refusal, Rejection, SocketId, User, UserId};
+pub use nodes::NodeStatus;
 pub use pace::{STALLS, relieve};
 use serde_json::value::RawValue;
 use std::convert::Infallible;
@@ -27,6 +29,7 @@ use std::time::{Instant, SystemTime};
 /// This process as a broadcast server, whatever carries its connections.
 #[derive(Debug)]
 pub struct Node {
+    me: Identity,
     apps: Apps,
     hubs: Hubs,
     metrics: Arc<Metrics>,
@@ -74,8 +77,8 @@ impl<R> From<R> for Denied<R> {
 }
 
 impl Node {
-    /// A node that serves `apps`.
-    pub fn new(apps: Apps) -> Self {
+    /// A node that serves `apps`, the only one.
+    pub fn new(me: Identity, apps: Apps) -> Self {
         let metrics = Arc::<Metrics>::default();
         let now = Instant::now();
         let hub = |app: &Arc<App>| (app.id.clone(), Arc::new(Hub::new(app.clone(), metrics.clone(), now)));
@@ -83,13 +86,13 @@ impl Node {
         if tracing::enabled!(tracing::Level::DEBUG) {
             hubs.values().for_each(|hub| hub.observe());
         }
-        Self { apps, hubs, metrics, cluster: None }
+        Self { me, apps, hubs, metrics, cluster: None }
     }
 
     /// The node as one of several, which `join` makes of its hubs.
-    pub fn clustered(apps: Apps, join: impl FnOnce(Hubs) -> Cluster) -> Self {
-        let mut node = Self::new(apps);
-        node.cluster = Some(join(node.hubs.clone()));
+    pub fn clustered(me: Identity, apps: Apps, join: impl FnOnce(Hubs, Arc<Metrics>) -> Cluster) -> Self {
+        let mut node = Self::new(me, apps);
+        node.cluster = Some(join(node.hubs.clone(), node.metrics.clone()));
         node
     }
 

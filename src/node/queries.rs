@@ -1,6 +1,6 @@
 //! What back ends may ask about an app, and the connections they may end.
 
-use super::{Cached, Counts, Filter, Node, Online, Page, Pinned, Stats};
+use super::{Cached, Counts, Filter, Node, Online, Page, Pinned};
 use crate::app::App;
 use crate::protocol::presence::Member;
 use crate::protocol::{ChannelName, UserId};
@@ -38,19 +38,14 @@ impl Node {
         self.hub(app).user(id)
     }
 
-    /// The app's connections.
+    /// The app's connections, on all nodes.
     pub fn connections_of(&self, app: &App) -> usize {
-        self.hub(app).connections()
+        self.hub(app).connections_everywhere()
     }
 
-    /// Connections, a page at a time.
+    /// Connections of this node, a page at a time.
     pub fn list_connections(&self, app: &App, filter: Filter<'_>) -> Page {
         self.hub(app).list(filter)
-    }
-
-    /// What the app adds up to.
-    pub fn stats(&self, app: &App) -> Stats {
-        self.hub(app).stats(Instant::now())
     }
 
     /// Ends every connection signed in as the user with 4009 (4.4). How many there were on this node.

@@ -1,7 +1,7 @@
 //! Signed HTTP requests (spec 5.2). The signature covers method, path and query; the query's `body_md5` covers the
 //! body, so that a request can be judged before its body is read.
 
-use super::signature::Keys;
+use super::signature::{Keys, Secret};
 use md5::{Digest, Md5};
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
@@ -50,6 +50,14 @@ impl Signed {
             )),
         }
     }
+}
+
+/// The signed query of a request made at `now` that has no body and no other parameters.
+pub fn sign(method: &str, path: &str, key: &str, secret: &Secret, now: Duration) -> String {
+    let query = format!("auth_key={key}&auth_timestamp={}&auth_version=1.0", now.as_secs());
+    let signature = secret.sign(&[method, "\n", path, "\n", &query]);
+    let written = form_urlencoded::byte_serialize(key.as_bytes()).collect::<String>();
+    format!("auth_key={written}&auth_timestamp={}&auth_version=1.0&auth_signature={signature}", now.as_secs())
 }
 
 /// Checks everything about a request but its body. The error is the text of the 401.

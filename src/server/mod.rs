@@ -6,8 +6,8 @@ use crate::api::{self, Api, ApiError};
 use crate::app::Apps;
 use crate::cluster::{Actor, Cluster};
 use crate::config::{self, Config};
-use crate::node::Node;
-use crate::protocol::{CloseCode, NodeId};
+use crate::node::{Identity, Node};
+use crate::protocol::CloseCode;
 use crate::transport::deadline::Deadline;
 use crate::transport::ws::{self, Upgrades};
 use axum::Router;
@@ -20,7 +20,7 @@ use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -113,10 +113,11 @@ impl Server {
             Fatal::Bind { host, port, error, hint }
         })?;
         let apps = Apps::new(config.apps);
+        let me = Identity::new(format!("{}:{}", config::machine(), listener.local_addr()?.port()), SystemTime::now());
         let (node, cluster) = match bus {
-            None => (Node::new(apps), None),
+            None => (Node::new(me, apps), None),
             Some(bus) => {
-                let (node, cluster) = join(apps, bus);
+                let (node, cluster) = join(&me, apps, bus);
                 (node, Some(cluster))
             }
         };
@@ -164,10 +165,10 @@ impl Server {
 }
 
 /// The node as one of several.
-fn join(apps: Apps, Bus { broker, inbox, settings }: Bus) -> (Node, (Cluster, Actor)) {
-    let me = NodeId(getrandom::u64().expect("the operating system gives random numbers"));
+fn join(me: &Identity, apps: Apps, Bus { broker, inbox, settings }: Bus) -> (Node, (Cluster, Actor)) {
     let mut joined = None;
-    let node = Node::clustered(apps, |hubs| joined.insert(Cluster::new(me, settings, broker, hubs)).clone());
+    let join = |hubs, metrics| joined.insert(Cluster::new(me.clone(), settings, broker, hubs, metrics)).clone();
+    let node = Node::clustered(me.clone(), apps, join);
     let cluster = joined.expect("a node joins when it is made");
     let actor = Actor::new(&cluster, inbox);
     (node, (cluster, actor))

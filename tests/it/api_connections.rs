@@ -92,6 +92,8 @@ async fn statistics_add_up() {
         assert!(rate.as_f64().unwrap() > 0.0, "{name}: {rate}");
     }
     let volume = |total: u64| json!({ "total": total, "per_second": null });
+    let parts = answer.as_object_mut().unwrap().remove("nodes").unwrap();
+    assert_eq!((parts.as_array().unwrap().len(), &parts[0]["events"]["deliveries"]["total"]), (1, &json!(3)));
     let expected = json!({
         "connections": 1, "peak_connections": 2, "users": 0, "channels": 1,
         "events": { "published": volume(1), "client_events": volume(1), "deliveries": volume(3) }

@@ -238,3 +238,26 @@ async fn the_development_server_explains_itself() {
     assert_eq!(String::from_utf8_lossy(&published.stdout), "{}", "{}", String::from_utf8_lossy(&published.stderr));
     assert_eq!(client.next().await["event"], "hello");
 }
+
+#[test]
+fn nodes_are_listed_for_people_and_for_programs() {
+    let folder = Folder::new(&format!("{APP}REVERB_SERVER_PATH=/ws\n"));
+    let server = Running::start(folder.fanfare(&["serve", "--host", "127.0.0.1", "--port", "0"]));
+    let port = server.address.rsplit(':').next().unwrap().trim_end_matches("/ws").to_owned();
+    let ask = |more: &[&str]| folder.output(&[&["nodes", "--port", &port][..], more].concat());
+    let output = ask(&[]);
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && table.starts_with("NODE") && table.contains(" here "), "{table}");
+    assert!(table.contains(&format!(":{port} ")) && table.ends_with("no bus: this is the only server\n"), "{table}");
+    let json = String::from_utf8(ask(&["--json"]).stdout).unwrap();
+    let nodes: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&nodes["bus"], &nodes["nodes"][0]["here"]), (&serde_json::Value::Null, &true.into()));
+    let refused = |output: &Output, expect: &str| {
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && error.contains(expect) && error.lines().count() == 1, "{error}");
+    };
+    let stranger = Folder::new(&APP.replace("secret", "other"));
+    refused(&stranger.output(&["nodes", "--path", "/ws", "--port", &port]), "refuses with 401 Unauthorized");
+    drop(server);
+    refused(&ask(&[]), "is the server running");
+}

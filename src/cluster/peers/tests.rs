@@ -1,7 +1,9 @@
 //! Two to three nodes' conversations, line by line.
 
+use super::super::Health;
 use super::*;
-use crate::hub::Fact;
+use crate::hub::{Fact, Share, Stats};
+use std::time::SystemTime;
 
 const ME: NodeId = NodeId(1);
 const OTHER: NodeId = NodeId(2);
@@ -38,7 +40,7 @@ impl Talk {
 fn words(to_do: &[Do]) -> String {
     let facts = |told: &[Told]| {
         let number = |told: &Told| match told.fact {
-            Fact::App { counted } => counted.to_string(),
+            Fact::App(share) => share.counted.to_string(),
             _ => "?".to_owned(),
         };
         told.iter().map(number).collect::<Vec<_>>().join(" ")
@@ -56,8 +58,14 @@ fn words(to_do: &[Do]) -> String {
     to_do.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
+fn alive(serial: u64) -> Said {
+    let about =
+        About { name: "a:1".into(), version: "1".into(), started: SystemTime::UNIX_EPOCH, health: Health::default() };
+    Said::Alive { serial, about: about.into() }
+}
+
 fn told(number: usize) -> Vec<Told> {
-    vec![Told { app: "1".into(), fact: Fact::App { counted: number } }]
+    vec![Told { app: "1".into(), fact: Fact::App(Share { counted: number, stats: Stats::default() }) }]
 }
 
 fn changed(serial: u64) -> Said {
@@ -71,21 +79,21 @@ fn all(serial: u64, part: u32, parts: u32) -> Said {
 #[test]
 fn changes_follow_on_everything() {
     let mut talk = talk();
-    assert_eq!(talk.hear(0, Said::Alive { serial: 3 }), "ask 2");
+    assert_eq!(talk.hear(0, alive(3)), "ask 2");
     assert_eq!(talk.hear(0, changed(4)), "");
     assert_eq!(talk.hear(0, all(4, 0, 2)), "");
     assert_eq!(talk.hear(0, all(4, 1, 2)), "replace 100 101 of 2");
     assert_eq!(talk.hear(1, changed(5)), "apply 5 of 2");
     assert_eq!(talk.hear(1, all(5, 0, 1)), "", "somebody else has asked for it");
-    assert_eq!(talk.hear(2, Said::Alive { serial: 5 }), "");
-    assert_eq!(talk.peers.nodes().collect::<Vec<_>>(), [OTHER, ME]);
+    assert_eq!(talk.hear(2, alive(5)), "");
+    assert_eq!(talk.peers.seen().map(|seen| seen.id).collect::<Vec<_>>(), [OTHER]);
 }
 
 #[test]
 fn what_was_missed_is_asked_for() {
-    for missed in [Said::Alive { serial: 2 }, changed(3)] {
+    for missed in [alive(2), changed(3)] {
         let mut talk = talk();
-        talk.hear(0, Said::Alive { serial: 1 });
+        talk.hear(0, alive(1));
         assert_eq!(talk.hear(0, all(1, 0, 1)), "replace 100 of 2");
         assert_eq!(talk.hear(1, missed), "ask 2");
         assert_eq!(talk.hear(1, changed(4)), "", "it will be among everything");
@@ -108,7 +116,7 @@ fn an_answer_that_does_not_come_is_asked_for_again() {
 #[test]
 fn a_silent_node_is_dead() {
     let mut talk = talk();
-    talk.hear(0, Said::Alive { serial: 0 });
+    talk.hear(0, alive(0));
     talk.hear(0, all(0, 0, 1));
     assert_eq!(talk.wait(1..=6), [""; 0]);
     assert_eq!(talk.tick(7), "forget 2");
@@ -119,7 +127,7 @@ fn a_silent_node_is_dead() {
 #[test]
 fn one_that_stood_still_takes_nobody_for_dead() {
     let mut talk = talk();
-    talk.hear(0, Said::Alive { serial: 0 });
+    talk.hear(0, alive(0));
     talk.hear(0, all(0, 0, 1));
     assert_eq!(talk.wait(1..=1), [""; 0]);
     assert_eq!(talk.tick(31), "");
@@ -130,7 +138,7 @@ fn one_that_stood_still_takes_nobody_for_dead() {
 #[test]
 fn a_lost_link_is_nobodys_death() {
     let mut talk = talk();
-    talk.hear(0, Said::Alive { serial: 0 });
+    talk.hear(0, alive(0));
     talk.hear(0, all(0, 0, 1));
     talk.peers.link_is_up(talk.start + Duration::from_secs(60));
     assert_eq!(talk.wait(60..=66), [""; 0]);
@@ -141,15 +149,15 @@ fn a_lost_link_is_nobodys_death() {
 fn who_leaves_is_forgotten_at_once() {
     let mut talk = talk();
     assert_eq!(talk.hear(0, Said::Leaving), "");
-    talk.hear(0, Said::Alive { serial: 0 });
+    talk.hear(0, alive(0));
     assert_eq!(talk.hear(0, Said::Leaving), "forget 2");
-    assert_eq!(talk.peers.nodes().collect::<Vec<_>>(), [ME]);
+    assert_eq!(talk.peers.seen().count(), 0);
 }
 
 #[test]
 fn repeats_and_echoes_are_passed_over() {
     let mut talk = talk();
-    talk.hear(0, Said::Alive { serial: 0 });
+    talk.hear(0, alive(0));
     talk.hear(0, all(0, 0, 1));
     let end = || Said::EndUser { app: "1".into(), user: crate::protocol::UserId::new("u") };
     assert_eq!(talk.hear(0, end()), "end");

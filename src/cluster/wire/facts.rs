@@ -2,7 +2,7 @@
 
 use super::read::Reader;
 use super::{MOST_NAME, put_bytes};
-use crate::hub::Fact;
+use crate::hub::{Fact, Share, Stats, Volume};
 use crate::protocol::presence::Member;
 use crate::protocol::{ChannelName, UserId};
 use bytes::BufMut;
@@ -35,7 +35,7 @@ fn put_fact(out: &mut Vec<u8>, Told { app, fact }: &Told) {
         Fact::Connections { .. } => 1,
         Fact::Member { .. } => 2,
         Fact::User { .. } => 3,
-        Fact::App { .. } => 4,
+        Fact::App(_) => 4,
     };
     out.put_u8(kind);
     put_bytes(out, app.as_bytes());
@@ -56,7 +56,14 @@ fn put_fact(out: &mut Vec<u8>, Told { app, fact }: &Told) {
             let since = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             out.put_u64(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
         }
-        Fact::App { counted } => out.put_u64(*counted as u64),
+        Fact::App(Share { counted, stats }) => {
+            let counts = [*counted, stats.connections, stats.peak_connections, stats.users, stats.channels];
+            counts.into_iter().for_each(|count| out.put_u64(count as u64));
+            for volume in [stats.published, stats.client_events, stats.deliveries] {
+                out.put_u64(volume.total);
+                out.put_f64(volume.per_second);
+            }
+        }
     }
 }
 
@@ -71,6 +78,13 @@ pub(super) fn read(reader: &mut Reader) -> Option<Vec<Told>> {
         }
     }
     Some(told)
+}
+
+/// Numbers whose sums over all nodes do not overflow either.
+fn volume(one: &mut Reader) -> Option<Volume> {
+    let (total, per_second) = (one.u64()?, f64::from_bits(one.u64()?));
+    let sane = total <= u64::MAX / 1024 && (0.0..1e15).contains(&per_second);
+    sane.then_some(Volume { total, per_second })
 }
 
 fn read_fact(kind: u8, one: &mut Reader) -> Option<Fact> {
@@ -89,6 +103,12 @@ fn read_fact(kind: u8, one: &mut Reader) -> Option<Fact> {
             let since = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(one.u64()?))?;
             Fact::User { user, connections, since }
         }
-        _ => Fact::App { counted: number(one)? },
+        _ => {
+            let (counted, connections, peak_connections) = (number(one)?, number(one)?, number(one)?);
+            let (users, channels) = (number(one)?, number(one)?);
+            let (published, client_events, deliveries) = (volume(one)?, volume(one)?, volume(one)?);
+            let stats = Stats { connections, peak_connections, users, channels, published, client_events, deliveries };
+            Fact::App(Share { counted, stats })
+        }
     })
 }

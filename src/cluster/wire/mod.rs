@@ -9,12 +9,13 @@
 mod facts;
 mod read;
 
+use super::{About, Health};
 use crate::protocol::signature::Secret;
 use crate::protocol::{ChannelName, Frame, NodeId, SocketId, UserId};
 use bytes::{BufMut, Bytes};
 pub use facts::Told;
 use read::Reader;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 const VERSION: u8 = 1;
 const SEAL: usize = 16;
@@ -48,6 +49,8 @@ pub enum Said {
     Alive {
         /// The number of the last [`Said::Changed`].
         serial: u64,
+        /// What it says about itself.
+        about: Box<About>,
     },
     /// Something has changed on the node.
     Changed {
@@ -180,7 +183,14 @@ impl Said {
                 out.put_u8((*kept).into());
                 put_bytes(out, frame.bytes());
             }
-            Self::Alive { serial } => out.put_u64(*serial),
+            Self::Alive { serial, about } => {
+                out.put_u64(*serial);
+                put_bytes(out, about.name.as_bytes());
+                put_bytes(out, about.version.as_bytes());
+                put_time(out, about.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
+                out.put_u64(u64::try_from(about.health.lag.as_micros()).unwrap_or(u64::MAX));
+                out.put_u64(about.health.waiting_bytes as u64);
+            }
             Self::Changed { serial, told } => {
                 out.put_u64(*serial);
                 facts::put(out, told);
@@ -224,7 +234,14 @@ impl Said {
                 kept: reader.u8()? != 0,
                 frame: Frame::received(reader.bytes()?)?,
             },
-            2 => Self::Alive { serial: reader.u64()? },
+            2 => {
+                let serial = reader.u64()?;
+                let (name, version) = (reader.text(MOST_NAME)?, reader.text(MOST_NAME)?);
+                let started = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(reader.u64()?))?;
+                let lag = Duration::from_micros(reader.u64()?);
+                let health = Health { lag, waiting_bytes: usize::try_from(reader.u64()?).ok()? };
+                Self::Alive { serial, about: About { name, version, started, health }.into() }
+            }
             3 => Self::Changed { serial: reader.u64()?, told: facts::read(reader)? },
             4 => Self::All {
                 serial: reader.u64()?,

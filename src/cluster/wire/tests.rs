@@ -1,7 +1,7 @@
 //! What was said is read as it was said, and nothing that comes in does harm.
 
 use super::*;
-use crate::hub::Fact;
+use crate::hub::{Fact, Share, Stats, Volume};
 use crate::protocol::presence::Member;
 use proptest::prelude::*;
 use std::time::{Duration, SystemTime};
@@ -28,12 +28,28 @@ fn fact() -> impl Strategy<Value = Fact> {
             connections,
             since
         }),
-        count.prop_map(|counted| Fact::App { counted }),
+        (proptest::array::uniform5(count), proptest::array::uniform3((0..1u64 << 50, 0.0..1e9))).prop_map(
+            |([counted, connections, peak_connections, users, channels], volumes)| {
+                let [published, client_events, deliveries] =
+                    volumes.map(|(total, per_second)| Volume { total, per_second });
+                let stats =
+                    Stats { connections, peak_connections, users, channels, published, client_events, deliveries };
+                Fact::App(Share { counted, stats })
+            }
+        ),
     ]
 }
 
 fn told() -> impl Strategy<Value = Vec<Told>> {
     proptest::collection::vec((".{1,8}", fact()).prop_map(|(app, fact)| Told { app, fact }), 0..5)
+}
+
+fn about() -> impl Strategy<Value = About> {
+    let started = (0..u64::from(u32::MAX)).prop_map(|ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms));
+    (".{0,8}", ".{0,8}", started, any::<u32>(), any::<u32>()).prop_map(|(name, version, started, lag, waiting)| {
+        let health = Health { lag: Duration::from_micros(lag.into()), waiting_bytes: waiting as usize };
+        About { name, version, started, health }
+    })
 }
 
 fn time() -> impl Strategy<Value = Duration> {
@@ -48,7 +64,7 @@ fn said() -> impl Strategy<Value = Said> {
     });
     prop_oneof![
         (except, any::<bool>(), frame).prop_map(|(except, kept, frame)| Said::Event { except, kept, frame }),
-        any::<u64>().prop_map(|serial| Said::Alive { serial }),
+        (any::<u64>(), about()).prop_map(|(serial, about)| Said::Alive { serial, about: about.into() }),
         (any::<u64>(), told()).prop_map(|(serial, told)| Said::Changed { serial, told }),
         (any::<u64>(), any::<u32>(), any::<u32>(), told()).prop_map(|(serial, part, parts, told)| Said::All {
             serial,
@@ -113,12 +129,15 @@ proptest! {
 
 #[test]
 fn what_a_later_version_adds_is_passed_over() {
-    let fact = |counted| Told { app: "1".into(), fact: Fact::App { counted } };
+    let fact = |connections| {
+        let channel = ChannelName::parse("x", 164).unwrap();
+        Told { app: "1".into(), fact: Fact::Connections { channel, connections } }
+    };
     let said = Said::Changed { serial: 7, told: vec![fact(1)] };
     let mut bytes = Envelope { origin: NodeId(1), number: 2, said }.encode(None).to_vec();
     // A fact of an unknown kind, then one with a member more.
     bytes.extend([0, 0, 0, 3, 99, 1, 2]);
-    bytes.extend([0, 0, 0, 16, 4, 0, 0, 0, 1, b'1', 0, 0, 0, 0, 0, 0, 0, 2, 42, 42]);
+    bytes.extend([0, 0, 0, 21, 1, 0, 0, 0, 1, b'1', 0, 0, 0, 1, b'x', 0, 0, 0, 0, 0, 0, 0, 2, 42, 42]);
     let read = Envelope::decode(&bytes.clone().into(), None).unwrap();
     let Said::Changed { serial: 7, told } = read.said else { panic!("{read:?}") };
     assert_eq!(format!("{told:?}"), format!("{:?}", [fact(1), fact(2)]));

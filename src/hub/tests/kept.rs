@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::protocol::json::quote;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 fn event(channel: &ChannelName, data: &str) -> Frame {

@@ -36,8 +36,8 @@ impl Cluster {
     /// Puts on its links what `from` has to tell.
     fn tell(&mut self, from: usize) {
         let Changes { mut facts, all } = self.hubs[from].changes();
-        facts.extend(self.hubs[from].numbers());
-        let news = if all { News::All(self.hubs[from].facts()) } else { News::Changed(facts) };
+        facts.extend(self.hubs[from].numbers(true, Instant::now()));
+        let news = if all { News::All(self.hubs[from].facts(Instant::now())) } else { News::Changed(facts) };
         for to in (0..NODES).filter(|to| *to != from) {
             self.links.entry((from, to)).or_default().push_back(news.clone());
         }
@@ -60,7 +60,7 @@ impl Cluster {
         if dead {
             self.hubs[to].forget_node(NodeId(from as u64), Instant::now());
         }
-        let all = News::All(self.hubs[from].facts());
+        let all = News::All(self.hubs[from].facts(Instant::now()));
         self.links.entry((from, to)).or_default().push_back(all);
     }
 
@@ -217,7 +217,7 @@ fn a_user_is_online_while_signed_in_anywhere() {
     for hub in &cluster.hubs {
         let online = hub.user(&bob).unwrap();
         assert_eq!((online.connections, online.since), (2, at(20)));
-        assert_eq!(hub.stats(Instant::now()).users, 2);
+        assert_eq!(hub.stats_everywhere(Instant::now()).users, 2);
     }
     cluster.hubs[0].forget_node(NodeId(2), Instant::now());
     assert_eq!(told(&watcher), "");

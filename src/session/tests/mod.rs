@@ -6,6 +6,7 @@ mod users;
 
 use super::*;
 use crate::app::{App, Apps, MessageRate};
+use crate::node::Identity;
 use crate::protocol::signature::Secret;
 use serde_json::{Value, json};
 use std::task::{Context, Poll, Waker};
@@ -15,7 +16,7 @@ const SECRET: &str = "app-secret";
 fn node(adjust: impl FnOnce(&mut App)) -> Arc<Node> {
     let mut app = App::new("app-id", "app-key", SECRET);
     adjust(&mut app);
-    Arc::new(Node::new(Apps::new([app])))
+    Arc::new(Node::new(Identity::new("test".to_owned(), std::time::SystemTime::UNIX_EPOCH), Apps::new([app])))
 }
 
 /// A session, and the frames it and others queued for its connection.

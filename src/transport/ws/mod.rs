@@ -124,6 +124,7 @@ fn admit(node: &Node, handshake: &Handshake, key: Option<&str>) -> Result<crate:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::Identity;
     use axum::http::header::{CONNECTION, HeaderMap, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
     use axum::http::{HeaderValue, Method};
 
@@ -134,7 +135,10 @@ mod tests {
             [(UPGRADE, "websocket"), (CONNECTION, "upgrade"), (SEC_WEBSOCKET_KEY, "x"), (SEC_WEBSOCKET_VERSION, "13")];
         let headers = HeaderMap::from_iter(header.map(|(name, value)| (name, HeaderValue::from_static(value))));
         let handshake = Handshake::read(&Method::GET, &headers, None).expect("a good handshake");
-        let node = Arc::new(Node::new(crate::app::Apps::default()));
+        let node = Arc::new(Node::new(
+            Identity::new("test".to_owned(), std::time::SystemTime::UNIX_EPOCH),
+            crate::app::Apps::default(),
+        ));
         let upgrade = hyper::upgrade::on(axum::http::Request::new(()));
         let size = size_of_val(&serve(node, upgrade, handshake, None));
         assert!(size <= 1024, "{size} bytes");

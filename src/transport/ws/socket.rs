@@ -241,7 +241,7 @@ pub(super) async fn hang_up(mut stream: TcpStream, last: &[Frame]) {
 mod tests {
     use super::*;
     use crate::app::{App, Apps};
-    use crate::node::Node;
+    use crate::node::{Identity, Node};
     use std::sync::Arc;
     use tokio::net::TcpListener;
 
@@ -252,7 +252,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let mut socket = open(listener.accept().await.unwrap().0, Bytes::new(), 1024).await;
-        let node = Arc::new(Node::new(Apps::new([App::new("app", "key", "secret")])));
+        let node = Arc::new(Node::new(
+            Identity::new("test".to_owned(), std::time::SystemTime::UNIX_EPOCH),
+            Apps::new([App::new("app", "key", "secret")]),
+        ));
         let connection = node.connect(node.app("app").unwrap(), None).unwrap();
         let mut session = Session::new(node, connection, 7);
         let pong = [0x8a, 0x82, 0, 0, 0, 0, b'x', b'x'];

@@ -65,10 +65,16 @@ impl TestServer {
 
     /// One of several servers, on a bus within this process.
     pub(crate) fn of(bus: &memory::Bus) -> Self {
+        Self::linked(bus).0
+    }
+
+    /// The same with its link, to be cut.
+    pub(crate) fn linked(bus: &memory::Bus) -> (Self, memory::Memory) {
         let (feed, inbox) = Inbox::new(64 << 20);
-        let broker = Broker::Memory(bus.connect(feed));
+        let link = bus.connect(feed);
+        let broker = Broker::Memory(link.clone());
         let settings = Settings::from(&config::Cluster::default());
-        Self::on(Some(Bus { broker, inbox, settings }), |_| {})
+        (Self::on(Some(Bus { broker, inbox, settings }), |_| {}), link)
     }
 
     fn on(bus: Option<Bus>, adjust: impl FnOnce(&mut Config)) -> Self {

@@ -1,0 +1,130 @@
+//! `fanfare nodes`.
+
+use super::{Place, client, complain, refuse, say};
+use crate::config::Config;
+use serde_json::Value;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// List the servers that act as one, as one of them sees them.
+///
+/// It is asked over HTTP, with the credentials of the first app of the same configuration as `fanfare serve` reads.
+#[derive(clap::Args)]
+pub(super) struct Nodes {
+    #[command(flatten)]
+    place: Place,
+    /// Print what the server answers, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+impl Nodes {
+    pub(super) fn run(self) -> ExitCode {
+        let config = match Config::load(&self.place.sources()) {
+            Ok(config) => config,
+            Err(error) => return refuse(&error.to_string()),
+        };
+        let answer = client::get(&config, "/nodes").and_then(|body| {
+            let text = String::from_utf8_lossy(&body).into_owned();
+            if self.json { Ok(text) } else { table(&text).ok_or(format!("the server answers otherwise: {text}")) }
+        });
+        match answer {
+            Ok(text) => {
+                say(&text);
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                complain(&error);
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+const HEAD: [&str; 8] = ["NODE", "NAME", "VERSION", "STATE", "SILENT", "LAG", "WAITING", "UPTIME"];
+
+/// The answer for people; `None` if it is not one.
+fn table(answer: &str) -> Option<String> {
+    let answer: Value = serde_json::from_str(answer).ok()?;
+    let mut rows = vec![HEAD.map(str::to_owned)];
+    for node in answer["nodes"].as_array()? {
+        let text = |key: &str| node[key].as_str().unwrap_or("-").to_owned();
+        let number = |key: &str, show: fn(f64) -> String| node[key].as_f64().map_or("-".to_owned(), show);
+        let here = node["here"].as_bool()?;
+        rows.push([
+            text("node"),
+            text("name"),
+            text("version"),
+            if here { "here".to_owned() } else { text("state") },
+            if here { "-".to_owned() } else { number("silent_ms", |ms| format!("{:.1} s", ms / 1000.0)) },
+            number("lag_ms", |ms| format!("{ms} ms")),
+            number("waiting_bytes", |bytes| format!("{bytes} B")),
+            number("uptime_seconds", |secs| span(secs as u64)),
+        ]);
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 8] = std::array::from_fn(width);
+    let line = |row: &[String; 8]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let mut lines: Vec<_> = rows.iter().map(line).collect();
+    lines.push(match &answer["bus"] {
+        Value::Null => "no bus: this is the only server".to_owned(),
+        bus => {
+            let since = span(bus["since_seconds"].as_u64()?);
+            let mut line = format!("bus {}: {} since {since}", bus["kind"].as_str()?, bus["link"].as_str()?);
+            for (key, what) in [
+                ("lost", "times events were lost"),
+                ("refused", "events refused"),
+                ("malformed", "messages without sense"),
+            ] {
+                if let Some(count @ 1..) = bus[key].as_u64() {
+                    line.push_str(&format!(", {count} {what}"));
+                }
+            }
+            line
+        }
+    });
+    Some(lines.join("\n"))
+}
+
+/// Its two largest units.
+fn span(secs: u64) -> String {
+    let text = humantime::format_duration(Duration::from_secs(secs)).to_string();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn nodes_make_a_table() {
+        let node = |id: &str, here: bool, about: bool| {
+            json!({
+                "node": id, "name": about.then_some("ws-1:8080"), "version": about.then_some("0.1.0"), "here": here,
+                "state": if about { "known" } else { "new" }, "silent_ms": 800, "lag_ms": about.then_some(0.4),
+                "waiting_bytes": about.then_some(0), "uptime_seconds": about.then_some(7503)
+            })
+        };
+        let nodes =
+            [node("7fbbd5772edb8ee0", true, true), node("c59570f30bccec8d", false, true), node("c5", false, false)];
+        let bus =
+            json!({ "kind": "redis", "link": "up", "since_seconds": 65, "lost": 1, "refused": 0, "malformed": 0 });
+        let answer = json!({ "bus": bus, "nodes": nodes }).to_string();
+        let expect = "\
+NODE              NAME       VERSION  STATE  SILENT  LAG     WAITING  UPTIME
+7fbbd5772edb8ee0  ws-1:8080  0.1.0    here   -       0.4 ms  0 B      2h 5m
+c59570f30bccec8d  ws-1:8080  0.1.0    known  0.8 s   0.4 ms  0 B      2h 5m
+c5                -          -        new    0.8 s   -       -        -
+bus redis: up since 1m 5s, 1 times events were lost";
+        assert_eq!(table(&answer).unwrap(), expect);
+        let alone = json!({ "bus": null, "nodes": [] }).to_string();
+        assert!(table(&alone).unwrap().ends_with("no bus: this is the only server"));
+        for other in ["", "[]", "{}", r#"{"nodes":[{}]}"#] {
+            assert_eq!(table(other), None, "{other:?}");
+        }
+    }
+}
