@@ -1,6 +1,6 @@
 # Two commands: `make run` serves a development app, `make test` checks everything.
 
-.PHONY: run test tools lint unit e2e conformance
+.PHONY: run test tools lint unit e2e conformance chaos
 
 VENV := $(abspath $(or $(CARGO_TARGET_DIR),target)/e2e-python)
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
@@ -29,7 +29,7 @@ lint:
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
-# Unit, integration, conformance and heap tests.
+# Unit, integration, conformance and heap tests, and a minute of chaos.
 unit:
 ifeq ($(NEXTEST),yes)
 	cargo nextest run --locked
@@ -47,6 +47,14 @@ conformance: export CONFORMANCE_KEY = $(value KEY)
 conformance: export CONFORMANCE_SECRET = $(value SECRET)
 conformance:
 	@cargo test --quiet --locked --test conformance -- --table
+
+# Three processes under random faults, for longer: `make chaos MINUTES=30`, with SEED=… the same faults again.
+MINUTES := 10
+CHAOS_REPORT := $(abspath $(or $(CARGO_TARGET_DIR),target))/chaos-report.txt
+chaos: tools
+	CHAOS_SECONDS=$$(($(MINUTES) * 60)) CHAOS_SEED=$(SEED) CHAOS_REPORT=$(CHAOS_REPORT) \
+		cargo test --locked --test chaos -- --nocapture
+	@echo "The report is in $(CHAOS_REPORT)"
 
 # The official clients against the release binary, which starts with nothing but a Reverb .env.
 e2e:

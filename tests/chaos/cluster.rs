@@ -1,0 +1,89 @@
+//! Three nodes, each with a link of its own to one Redis, and what can be done to them.
+
+use super::faults::{Due, Fault};
+use super::mourning::Mourning;
+use super::node::Node;
+use super::proxy::{Mode, Proxy};
+use super::redis::Redis;
+use super::world::{NODES, World, name};
+use parking_lot::Mutex;
+use std::path::Path;
+use std::time::Duration;
+use tokio::time::sleep;
+
+pub(crate) struct Cluster {
+    world: World,
+    pub(crate) nodes: Vec<Node>,
+    links: Vec<Proxy>,
+    redis: Mutex<Redis>,
+}
+
+impl Cluster {
+    pub(crate) async fn start(world: &World) -> Self {
+        let folder =
+            |name: String| Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("chaos-{}-{name}", std::process::id()));
+        let redis = Redis::start(folder("redis".to_owned()));
+        let (mut nodes, mut links) = (Vec::new(), Vec::new());
+        for index in 0..NODES {
+            let link = Proxy::start(redis.port).await;
+            nodes.push(Node::start(world, index, folder(format!("node-{index}")), link.port));
+            links.push(link);
+        }
+        Self { world: world.clone(), nodes, links, redis: Mutex::new(redis) }
+    }
+
+    pub(crate) fn ports(&self) -> [u16; NODES] {
+        std::array::from_fn(|node| self.nodes[node].port)
+    }
+
+    /// Lets something go wrong in its time, and mends it.
+    pub(crate) async fn suffer(&self, Due { after, lasting, fault }: Due) {
+        sleep(after).await;
+        self.world.count(fault.kind());
+        self.world.tell(&format!("{fault} for {lasting:?}"));
+        fault.troubled().into_iter().for_each(|node| self.world.state().trouble(node));
+        self.harm(fault, lasting).await;
+        self.world.tell(&format!("over: {fault}"));
+        fault.troubled().into_iter().for_each(|node| self.world.state().no_trouble(node));
+    }
+
+    async fn harm(&self, fault: Fault, lasting: Duration) {
+        match fault {
+            Fault::Kill { node } => {
+                let dead = Mourning::of(&self.world, node);
+                let at = self.nodes[node].kill();
+                tokio::spawn(dead.killed(at));
+                sleep(lasting).await;
+                self.nodes[node].again();
+            }
+            Fault::Stop { node } => {
+                let dead = Mourning::of(&self.world, node);
+                let at = self.nodes[node].stop();
+                tokio::spawn(dead.stopped(at));
+                self.nodes[node].stopped().await;
+                self.world.tell(&format!("node {} has stopped", name(node)));
+                sleep(lasting).await;
+                self.nodes[node].again();
+            }
+            Fault::Pause { node } => {
+                self.nodes[node].signal("STOP");
+                sleep(lasting).await;
+                self.nodes[node].signal("CONT");
+            }
+            Fault::Link { node, mode } => {
+                self.links[node].set(mode);
+                sleep(lasting).await;
+                self.links[node].set(Mode::Pass);
+            }
+            Fault::Redis => {
+                self.redis.lock().kill();
+                sleep(lasting).await;
+                self.redis.lock().again();
+            }
+            Fault::Sever { kind } => {
+                let killed = self.redis.lock().kill_clients(kind);
+                self.world.tell(&format!("{killed:?} connections closed"));
+            }
+        }
+    }
+}

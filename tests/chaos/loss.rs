@@ -1,0 +1,75 @@
+//! What was accepted and did not arrive.
+
+use super::publish::Published;
+use super::world::{Place, State};
+use std::time::{Duration, Instant};
+
+/// In which nodes that can talk to each other hand over what they have, and make up for what was missed.
+const HANDED_OVER: Duration = Duration::from_secs(4);
+/// Nodes repeat what others have missed; until they do, only those without trouble count.
+const REPEATED: bool = false;
+
+/// Events that somebody waits for in vain, and how many have arrived or are excused.
+#[derive(Default)]
+pub(crate) struct Count {
+    pub(crate) lost: Vec<String>,
+    pub(crate) arrived: u64,
+    pub(crate) excused: u64,
+}
+
+/// Looks for all that was published and whoever must have heard it.
+pub(crate) fn count(state: &State, at: impl Fn(Instant) -> String) -> Count {
+    let mut count = Count::default();
+    for event in &state.published {
+        for channel in &event.channels {
+            for tab in &state.tabs {
+                let is_due = tab.since(channel).is_some_and(|since| since < event.begun)
+                    && event.except.as_ref() != Some(&tab.socket_id);
+                if !is_due {
+                    continue;
+                }
+                let place = tab.place.expect("it is subscribed");
+                if tab.has_heard(channel, event.id) {
+                    count.arrived += 1;
+                } else if is_excused(state, event, place) {
+                    count.excused += 1;
+                } else {
+                    let (begun, ended) = (at(event.begun), at(event.accepted));
+                    count.lost.push(format!(
+                        "{} of {} on {place} has not got event {} of {channel}, which {} accepted at {begun} to {ended}",
+                        tab.name, tab.user, event.id, event.place
+                    ));
+                }
+            }
+        }
+    }
+    count
+}
+
+/// A node that is gone cannot hand over what it has: it counts if it had time to, in which nothing kept the two nodes
+/// from talking to each other.
+fn is_excused(state: &State, event: &Published, to: Place) -> bool {
+    if event.place == to {
+        return false;
+    }
+    let troubles = || [event.place.node, to.node].into_iter().flat_map(|node| &state.nodes[node].troubles);
+    if !REPEATED {
+        let near = |(start, end): &(Instant, Option<Instant>)| {
+            *start < event.accepted + HANDED_OVER && end.is_none_or(|end| end + HANDED_OVER > event.begun)
+        };
+        if troubles().any(near) {
+            return true;
+        }
+    }
+    let Some(ended) = state.ended(event.place) else { return false };
+    // The first moment from which on nothing went wrong for long enough.
+    let mut well = event.accepted;
+    loop {
+        let over = troubles().filter(|(start, end)| *start < well + HANDED_OVER && end.is_none_or(|end| end > well));
+        match over.map(|(_, end)| *end).max_by_key(|end| end.map_or((1, None), |end| (0, Some(end)))) {
+            Some(Some(end)) => well = end,
+            Some(None) => return true,
+            None => return ended < well + HANDED_OVER,
+        }
+    }
+}

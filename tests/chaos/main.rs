@@ -1,0 +1,102 @@
+//! Real processes under random faults: three nodes, each with a link of its own to Redis, clients that come and go, back
+//! ends that publish. Whatever is killed, paused, cut or delayed, nobody may be told what is not so, and once it is
+//! quiet everybody must have been told all that is.
+//!
+//! `CHAOS_SECONDS` (60), `CHAOS_SEED` (drawn) and `CHAOS_REPORT` (a file) steer it; `make chaos MINUTES=30` runs it for
+//! longer. The seed repeats what is done and when; what the network makes of it differs from run to run.
+
+mod api;
+mod channels;
+mod client;
+mod cluster;
+mod dice;
+mod faults;
+mod log;
+mod loss;
+mod mourning;
+mod node;
+mod proxy;
+mod publish;
+mod quiet;
+mod redis;
+mod report;
+mod tab;
+mod world;
+
+use client::Client;
+use cluster::Cluster;
+use faults::Schedule;
+use futures_util::future::join_all;
+use libtest_mimic::{Arguments, Failed, Trial};
+use publish::Publisher;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use tab::Tab;
+use tokio::time::sleep;
+use world::World;
+
+/// Clients who stay, each with a user of its own.
+const STEADY: usize = 6;
+/// Clients who come and go, the first of them two to a user.
+const ROAMING: usize = 18;
+const PUBLISHERS: usize = 4;
+/// A run that is longer than that has longer pauses.
+const LONG: Duration = Duration::from_secs(300);
+
+fn variable<T: std::str::FromStr>(name: &str) -> Option<T> {
+    let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+}
+
+fn main() -> ExitCode {
+    let trial = Trial::test("every_invariant_holds_under_random_faults", || {
+        let seed = variable("CHAOS_SEED").unwrap_or_else(|| u64::from(getrandom::u32().unwrap()));
+        let length = Duration::from_secs(variable("CHAOS_SECONDS").unwrap_or(60));
+        println!("chaos: seed {seed}");
+        let runtime = tokio::runtime::Runtime::new().map_err(Failed::from)?;
+        let (report, held) = runtime.block_on(run(seed, length));
+        print!("{report}");
+        if let Some(file) = variable::<String>("CHAOS_REPORT") {
+            std::fs::write(file, &report).map_err(Failed::from)?;
+        }
+        println!("chaos: seed {seed}");
+        if held { Ok(()) } else { Err("an invariant was violated".into()) }
+    });
+    libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit_code()
+}
+
+/// The report, and whether every invariant held.
+async fn run(seed: u64, length: Duration) -> (String, bool) {
+    let (world, start) = (World::new(), Instant::now());
+    let cluster = Cluster::start(&world).await;
+    for at in 0..STEADY + ROAMING {
+        let user = match at {
+            ..STEADY => format!("steady-{at}"),
+            _ => format!("user-{}", (at - STEADY) % (ROAMING * 2 / 3)),
+        };
+        world.state().tabs.push(Tab::new(format!("tab-{at}"), user));
+    }
+    let ports = cluster.ports();
+    for at in 0..STEADY + ROAMING {
+        tokio::spawn(Client::new(&world, seed, at, at < STEADY, ports).run());
+    }
+    for n in 0..PUBLISHERS {
+        tokio::spawn(Publisher::new(&world, seed, n, ports).run());
+    }
+    let mut schedule = Schedule::new(seed, length > LONG);
+    let mut held = true;
+    while held && start.elapsed() < length {
+        let round = schedule.round();
+        world.act(true);
+        join_all(round.faults.into_iter().map(|due| cluster.suffer(due))).await;
+        sleep(round.after).await;
+        world.act(false);
+        held = quiet::settle(&world, &cluster, "settled").await;
+        sleep(round.quiet).await;
+        held = held && quiet::settle(&world, &cluster, "still settled").await;
+        quiet::close_accounts(&world);
+        held = held && world.state().violations.is_empty();
+        world.count("rounds");
+    }
+    (report::write(&world, seed, STEADY + ROAMING, start.elapsed()), held)
+}
