@@ -43,6 +43,8 @@ pub struct Actor {
     /// Signs of life that have not come back, by their numbers.
     said: VecDeque<(u64, Instant)>,
     catching: Catching,
+    /// Since when something may have been missed that is being repeated.
+    missed: Instant,
     /// Nodes that may have missed what was said since then.
     to_repeat: Vec<(NodeId, Instant)>,
     told_all: Option<Instant>,
@@ -62,6 +64,7 @@ impl Actor {
             sure: now,
             said: VecDeque::new(),
             catching: Catching::default(),
+            missed: now,
             to_repeat: Vec::new(),
             told_all: None,
         }
@@ -269,6 +272,10 @@ impl Actor {
         self.cluster.0.metrics.bus_links_total.add(1);
         self.peers.link_is_up(now);
         self.echo = now;
+        // What was to be repeated and was not, because the link was lost again, is missed still.
+        if self.catching.is_empty() {
+            self.missed = self.sure;
+        }
         if !self.cluster.0.interests.is_empty() {
             self.catching.start(self.peers.seen().map(|seen| seen.id));
             self.tell_back(now);
@@ -292,9 +299,10 @@ impl Actor {
         }
     }
 
-    /// Asks the others to repeat what this node may have missed.
+    /// Asks the others to repeat what this node may have missed. They may be asked again later, when signs of life have
+    /// come back already.
     fn tell_back(&self, now: Instant) {
-        let away = now.saturating_duration_since(self.sure) + MARGIN;
+        let away = now.saturating_duration_since(self.missed) + MARGIN;
         self.cluster.tell(Said::Back { away });
     }
 

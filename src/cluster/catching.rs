@@ -45,6 +45,11 @@ pub(super) struct Event {
 pub(super) type Held = BTreeMap<(Topic, u64), Event>;
 
 impl Catching {
+    /// Whether nothing is being made good.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Starts to hold what comes from these nodes.
     pub(super) fn start(&mut self, nodes: impl Iterator<Item = NodeId>) {
         for node in nodes {

@@ -265,6 +265,35 @@ async fn a_node_that_was_cut_off_alone_misses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_could_not_hear_the_question_either_repeats_what_was_missed() {
+    let [a, b, _c] = three().await;
+    let client = a.subscribe("x", None).await;
+    let _other = b.subscribe("y", None).await;
+    sleep(Duration::from_secs(5)).await;
+    a.link.cut();
+    b.publish("x", "missed");
+    sleep(Duration::from_millis(100)).await;
+    b.link.cut();
+    sleep(Duration::from_secs(8)).await;
+    // The signs of life of the one come back to it before the other is there.
+    a.link.mend();
+    sleep(Duration::from_millis(300)).await;
+    // It loses the link again while it still waits.
+    a.link.cut();
+    sleep(Duration::from_millis(300)).await;
+    a.link.mend();
+    sleep(Duration::from_millis(300)).await;
+    b.link.mend();
+    let mut heard = Vec::new();
+    eventually("it has come", || {
+        heard.extend(client.heard());
+        !heard.is_empty()
+    })
+    .await;
+    assert_eq!(heard, ["missed"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_ends_connections_is_repeated_too() {
     let [a, b, _] = three().await;
     let client = b.subscribe("x", None).await;
