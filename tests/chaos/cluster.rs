@@ -1,6 +1,7 @@
 //! Three nodes, each with a link of its own to one Redis, and what can be done to them.
 
 use super::faults::{Due, Fault};
+use super::link;
 use super::mourning::Mourning;
 use super::node::Node;
 use super::proxy::{Mode, Proxy};
@@ -8,7 +9,7 @@ use super::redis::Redis;
 use super::world::{NODES, World, name};
 use parking_lot::Mutex;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 pub(crate) struct Cluster {
@@ -44,7 +45,12 @@ impl Cluster {
         fault.troubled().into_iter().for_each(|node| self.world.state().trouble(node));
         self.harm(fault, lasting).await;
         self.world.tell(&format!("over: {fault}"));
-        fault.troubled().into_iter().for_each(|node| self.world.state().no_trouble(node));
+        for node in fault.troubled() {
+            self.world.state().no_trouble(node);
+            if !matches!(fault, Fault::Pause { .. }) {
+                tokio::spawn(link::up_again(self.world.clone(), node));
+            }
+        }
     }
 
     async fn harm(&self, fault: Fault, lasting: Duration) {
@@ -68,11 +74,13 @@ impl Cluster {
             Fault::Pause { node } => {
                 self.nodes[node].signal("STOP");
                 sleep(lasting).await;
+                self.world.state().nodes[node].paused = Some(Instant::now());
                 self.nodes[node].signal("CONT");
             }
             Fault::Link { node, mode } => {
+                let watch = link::noticed(&self.world, node, mode, lasting);
                 self.links[node].set(mode);
-                sleep(lasting).await;
+                tokio::join!(watch, sleep(lasting));
                 self.links[node].set(Mode::Pass);
             }
             Fault::Redis => {

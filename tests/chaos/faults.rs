@@ -60,8 +60,15 @@ impl Schedule {
     pub(crate) fn round(&mut self) -> Round {
         let mut nodes: Vec<_> = (0..NODES).collect();
         self.dice.shuffle(&mut nodes);
-        let count = 1 + usize::from(!self.dice.one_in(3));
-        let faults = nodes[..count].iter().map(|node| self.draw(*node)).collect();
+        let mut faults = vec![self.draw(nodes[0])];
+        if !self.dice.one_in(3) {
+            let together = self.dice.one_in(2);
+            let mut more = self.draw(nodes[1]);
+            if together && let Some(same) = more.fault.also_of(nodes[0], faults[0].fault) {
+                more.fault = same;
+            }
+            faults.push(more);
+        }
         Round { faults, after: self.dice.millis(500, 2000), quiet: self.dice.millis(300, 1500) }
     }
 
@@ -105,6 +112,19 @@ impl Fault {
             Self::Link { mode: Mode::Cut, .. } => "fault: link cut",
             Self::Link { mode: Mode::Delay(_), .. } => "fault: link delayed",
             Self::Link { .. } => "fault: link halved",
+        }
+    }
+
+    /// The same fault of the node that suffers `other`, if one node can suffer both.
+    fn also_of(self, node: usize, other: Self) -> Option<Self> {
+        let is_link = |fault| matches!(fault, Self::Link { .. });
+        let of_process = |fault| matches!(fault, Self::Kill { .. } | Self::Stop { .. } | Self::Pause { .. });
+        match self {
+            Self::Link { mode, .. } if of_process(other) => Some(Self::Link { node, mode }),
+            Self::Kill { .. } if is_link(other) => Some(Self::Kill { node }),
+            Self::Stop { .. } if is_link(other) => Some(Self::Stop { node }),
+            Self::Pause { .. } if is_link(other) => Some(Self::Pause { node }),
+            _ => None,
         }
     }
 

@@ -1,8 +1,9 @@
 //! What a node logs: where channels and members come and go, every coming must be followed by a going.
 
 use super::world::{Place, World};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::BufRead;
+use std::time::Instant;
 
 /// Lines kept for whoever wants to know what happened.
 const KEPT: usize = 150;
@@ -11,41 +12,60 @@ const KEPT: usize = 150;
 pub(crate) struct Log {
     world: World,
     place: Place,
-    /// Unless transitions were left out.
-    there: Option<HashMap<String, bool>>,
 }
 
 impl Log {
-    pub(crate) fn new(world: World, place: Place) -> Self {
-        Self { world, place, there: Some(HashMap::new()) }
+    pub(crate) fn new(world: &World, place: Place) -> Self {
+        world.state().nodes[place.node].present = Some(BTreeMap::new());
+        Self { world: world.clone(), place }
     }
 
     /// Reads to the end.
-    pub(crate) fn read(mut self, lines: impl BufRead) {
+    pub(crate) fn read(self, lines: impl BufRead) {
         for line in lines.lines().map_while(Result::ok) {
             self.line(&line);
         }
     }
 
-    fn line(&mut self, line: &str) {
+    fn line(&self, line: &str) {
         if line.contains("panicked at") {
             self.world.blame(&format!("{}: {line}", self.place));
         }
+        if !self.is_current() {
+            return;
+        }
         if let Some((what, comes)) = transition(line) {
-            self.world.count("transitions");
-            let Some(there) = &mut self.there else { return };
-            if there.insert(what, comes).unwrap_or_default() == comes {
-                self.world.blame(&format!("{} says twice in a row: {line}", self.place));
-            }
+            self.take(what, comes, line);
         } else if line.contains("more has become of channels than is logged") {
             self.world.count("logs cut short");
-            self.there = None;
+            self.world.state().nodes[self.place.node].present = None;
         } else if !line.contains(" DEBUG ") {
-            let recent = &mut self.world.state().logs;
-            if recent.len() == KEPT {
-                recent.pop_front();
+            let state = &mut *self.world.state();
+            match line {
+                _ if line.contains("link to the bus is up") => state.nodes[self.place.node].up = Some(Instant::now()),
+                _ if line.contains("link to the bus is down") => state.nodes[self.place.node].up = None,
+                _ => {}
             }
-            recent.push_back(format!("{} {line}", self.place));
+            if state.logs.len() == KEPT {
+                state.logs.pop_front();
+            }
+            state.logs.push_back(format!("{} {line}", self.place));
+        }
+    }
+
+    /// What a process that is gone has said last does not matter.
+    fn is_current(&self) -> bool {
+        self.world.state().nodes[self.place.node].runs.len() == self.place.run + 1
+    }
+
+    fn take(&self, what: String, comes: bool, line: &str) {
+        self.world.count("transitions");
+        let before = match &mut self.world.state().nodes[self.place.node].present {
+            Some(present) => present.insert(what, comes).unwrap_or_default(),
+            None => return,
+        };
+        if before == comes {
+            self.world.blame(&format!("{} says twice in a row: {line}", self.place));
         }
     }
 }
@@ -53,14 +73,11 @@ impl Log {
 /// What comes or goes, and whether it comes.
 fn transition(line: &str) -> Option<(String, bool)> {
     let (_, said) = line.split_once(" DEBUG ")?;
-    let kinds = [
-        ("channel occupied ", "channel", true),
-        ("channel vacated ", "channel", false),
-        ("member added ", "member", true),
-        ("member removed ", "member", false),
-    ];
-    let (fields, kind, comes) =
-        kinds.into_iter().find_map(|(text, kind, comes)| Some((said.trim_start().strip_prefix(text)?, kind, comes)))?;
+    let kinds =
+        [("channel occupied ", true), ("channel vacated ", false), ("member added ", true), ("member removed ", false)];
+    let said = said.trim_start();
+    let (fields, comes) = kinds.into_iter().find_map(|(text, comes)| Some((said.strip_prefix(text)?, comes)))?;
     let part = |key: &str| fields.split(' ').find_map(|field| field.strip_prefix(key)).unwrap_or_default();
-    Some((format!("{kind} {} {} {}", part("app.id="), part("channel.name="), part("user.id=")), comes))
+    let part = |key| part(key).trim_matches('"');
+    Some((format!("{} {}", part("channel.name="), part("user.id=")).trim().to_owned(), comes))
 }

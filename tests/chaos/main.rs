@@ -11,6 +11,7 @@ mod client;
 mod cluster;
 mod dice;
 mod faults;
+mod link;
 mod log;
 mod loss;
 mod mourning;

@@ -11,6 +11,9 @@ const KILLED: Duration = Duration::from_secs(10);
 /// A second is promised; a busy machine gets more.
 const STOPPED: Duration = Duration::from_secs(3);
 
+/// After a trouble, in which nodes hear of each other again.
+const LINKED_AGAIN: Duration = Duration::from_secs(2);
+
 pub(crate) struct Mourning {
     world: World,
     place: Place,
@@ -41,18 +44,22 @@ impl Mourning {
     }
 
     async fn watch(mut self, at: Instant, within: Duration, what: &'static str) {
+        let mut since = at;
         while !self.gone.is_empty() {
             sleep(Duration::from_millis(20)).await;
             {
                 let state = &mut *self.world.state();
                 // Nodes that cannot hear of each other are told from dead ones only once they can.
-                let troubled = state.nodes.iter().any(|node| {
-                    node.troubles.iter().any(|(_, end)| end.is_none_or(|end| end + Duration::from_secs(2) > at))
-                });
-                if troubled {
-                    return;
-                }
+                let troubles = state.nodes.iter().flat_map(|node| &node.troubles);
+                let well = troubles.map(|(_, end)| end.unwrap_or_else(Instant::now) + LINKED_AGAIN).max();
+                since = since.max(well.unwrap_or(since));
                 let place = self.place;
+                // Nor is anybody gone who was on another node that was killed, until that is given up.
+                let others = state.nodes.iter().flat_map(|node| &node.runs).flatten();
+                let other = others.filter(|end| **end != at && **end + KILLED > at).max();
+                if let Some(other) = other {
+                    since = since.max(*other + KILLED);
+                }
                 // Who comes back is present rightly.
                 self.gone.retain(|(channel, user)| !is_elsewhere(state, place, channel, user));
                 let before = self.gone.len();
@@ -60,13 +67,15 @@ impl Mourning {
                     state.tabs.iter().any(|tab| tab.roster(channel).is_some_and(|roster| roster.contains(user)))
                 });
                 if self.gone.len() < before {
-                    state.lasted(what, at.elapsed());
+                    if since == at {
+                        state.lasted(what, at.elapsed());
+                    }
                     *state.figures.entry(what).or_default() += u64::try_from(before - self.gone.len()).unwrap();
                 }
             }
-            if at.elapsed() > within {
+            if since.elapsed() > within {
                 let left: Vec<_> = self.gone.iter().take(5).collect();
-                let text = format!("{:?} after the end of {} somebody takes for present: {left:?}", within, self.place);
+                let text = format!("{within:?} after the end of {} somebody takes for present: {left:?}", self.place);
                 return self.world.blame(&text);
             }
         }

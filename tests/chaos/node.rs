@@ -47,10 +47,11 @@ impl Node {
             let state = &mut *self.world.state();
             let node = &mut state.nodes[self.index];
             node.runs.push(None);
+            node.up = None;
             Place { node: self.index, run: node.runs.len() - 1 }
         };
-        let (errors, world) = (BufReader::new(child.stderr.take().unwrap()), self.world.clone());
-        std::thread::spawn(move || Log::new(world, place).read(errors));
+        let (errors, log) = (BufReader::new(child.stderr.take().unwrap()), Log::new(&self.world, place));
+        std::thread::spawn(move || log.read(errors));
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         output.read_line(&mut line).unwrap();

@@ -45,9 +45,16 @@ pub(crate) async fn settle(world: &World, cluster: &Cluster, what: &'static str)
 /// Adds up what has arrived, and forgets it: it has been looked for.
 pub(crate) fn close_accounts(world: &World) {
     let count = loss::count(&world.state(), |at| world.at(at));
+    for ((from, to), (events, first, last)) in &count.excused {
+        let (first, last) = (world.at(*first), world.at(*last));
+        world.tell(&format!("{events} events of {from} at {first} to {last} are lost for {to}, which is excused"));
+    }
     let state = &mut *world.state();
     *state.figures.entry("deliveries checked").or_default() += count.arrived;
-    *state.figures.entry("losses excused").or_default() += count.excused;
+    *state.figures.entry("losses excused").or_default() +=
+        count.excused.values().map(|(events, ..)| events).sum::<u64>();
+    state.lasted("delivery on the same node", count.slowest_here);
+    state.lasted("delivery to another node", count.slowest_there);
     state.published.clear();
 }
 
@@ -62,8 +69,10 @@ async fn differences(world: &World, cluster: &Cluster) -> Vec<String> {
         let unsettled = state.tabs.iter().filter(|tab| !tab.is_settled());
         wrong.extend(unsettled.map(|tab| format!("{} waits: {:?}, {:?}", tab.name, tab.place, tab.subscriptions)));
         wrong.extend(rosters(&state, &truth));
+        wrong.extend(logs(&state, &truth));
         wrong.extend(loss::count(&state, |at| world.at(at)).lost);
-        let heard = |id: &u64| state.tabs.iter().any(|tab| channels::all().any(|channel| tab.has_heard(channel, *id)));
+        let heard =
+            |id: &u64| state.tabs.iter().any(|tab| channels::all().any(|channel| tab.heard(channel, *id).is_some()));
         let refused = state.refused.iter().filter(|id| heard(id));
         wrong.extend(refused.map(|id| format!("event {id} was refused and delivered")));
         truth
@@ -95,6 +104,23 @@ fn rosters(state: &State, truth: &Truth) -> Vec<String> {
                     extra.collect::<Vec<_>>()
                 ));
             }
+        }
+    }
+    wrong
+}
+
+/// What is there according to what nodes have logged.
+fn logs(state: &State, truth: &Truth) -> Vec<String> {
+    let members = truth.members.iter().flat_map(|(channel, users)| users.iter().map(move |u| format!("{channel} {u}")));
+    let there: BTreeSet<_> = truth.connections.keys().cloned().chain(members).collect();
+    let logged = state.nodes.iter().enumerate().filter_map(|(node, state)| Some((node, state.present.as_ref()?)));
+    let mut wrong = Vec::new();
+    for (node, present) in logged {
+        let logged: BTreeSet<_> = present.iter().filter(|(_, is)| **is).map(|(what, _)| what.clone()).collect();
+        if logged != there {
+            let (missing, extra): (Vec<_>, Vec<_>) =
+                (there.difference(&logged).collect(), logged.difference(&there).collect());
+            wrong.push(format!("node {} has logged no end of {extra:?} and no beginning of {missing:?}", name(node)));
         }
     }
     wrong

@@ -3,7 +3,7 @@
 use super::channels;
 use super::world::Place;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
 /// An event, as its publisher knows it.
@@ -32,7 +32,7 @@ pub(crate) struct Tab {
     pub(crate) subscriptions: BTreeMap<&'static str, Subscription>,
     /// What the next answers to pings say that the server has done.
     left: VecDeque<&'static str>,
-    heard: HashSet<(&'static str, u64)>,
+    heard: HashMap<(&'static str, u64), Instant>,
     last: HashMap<(String, &'static str), u64>,
 }
 
@@ -107,8 +107,9 @@ impl Tab {
         }
     }
 
-    pub(crate) fn has_heard(&self, channel: &'static str, id: u64) -> bool {
-        self.heard.contains(&(channel, id))
+    /// When it got an event.
+    pub(crate) fn heard(&self, channel: &'static str, id: u64) -> Option<Instant> {
+        self.heard.get(&(channel, id)).copied()
     }
 
     /// Since when it has been subscribed without a break.
@@ -176,15 +177,16 @@ impl Tab {
                 Some(user) if roster.remove(&user) => Ok(Heard::Gone),
                 _ => Err("that member was not present".to_owned()),
             },
-            _ => self.take(channel, Event::of(frame).ok_or("nobody published that")?),
+            _ => self.take(channel, Event::of(frame).ok_or("nobody published that")?, now),
         }
     }
 
-    fn take(&mut self, channel: &'static str, Event { stream, id, except }: Event) -> Result<Heard, String> {
+    fn take(&mut self, channel: &'static str, event: Event, now: Instant) -> Result<Heard, String> {
+        let Event { stream, id, except } = event;
         if stream == self.stream() || except.as_ref() == Some(&self.socket_id) {
             return Err("it is the one that must not get it".to_owned());
         }
-        if !self.heard.insert((channel, id)) {
+        if self.heard.insert((channel, id), now).is_some() {
             return Err("it came twice".to_owned());
         }
         let last = self.last.entry((stream, channel)).or_default();

@@ -64,6 +64,12 @@ pub(crate) struct Node {
     pub(crate) is_up: bool,
     /// Times at which it could not be expected to talk to others.
     pub(crate) troubles: Vec<(Instant, Option<Instant>)>,
+    /// When it last stood still.
+    pub(crate) paused: Option<Instant>,
+    /// Since when its link to the bus is up, as it says.
+    pub(crate) up: Option<Instant>,
+    /// Channels and members, and whether they are there, as its log says; unless it has left something out.
+    pub(crate) present: Option<BTreeMap<String, bool>>,
 }
 
 impl fmt::Display for Place {
