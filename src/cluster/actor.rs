@@ -3,6 +3,7 @@
 
 use super::Cluster;
 use super::catching::{Catching, Event, Held};
+use super::echo::Echo;
 use super::interests::Interests;
 use super::peers::{BEAT, Do, Peers};
 use super::wire::{Envelope, Said, Told};
@@ -10,7 +11,7 @@ use crate::broker::{Inbox, Incoming, Link, Topic};
 use crate::hub::Fact;
 use crate::protocol::NodeId;
 use bytes::Bytes;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -20,8 +21,6 @@ use tokio::time::{MissedTickBehavior, interval};
 const NUMBERS: Duration = Duration::from_millis(250);
 /// Between two looks at who is still there.
 const LOOK: Duration = Duration::from_secs(1);
-/// Silence of this node's own signs of life, which come back to it, after which the link is taken for dead.
-const ECHO_WITHIN: Duration = Duration::from_secs(5);
 /// A bus of several servers may have stopped handing out what is said on one of them so long before the others.
 const MARGIN: Duration = Duration::from_secs(5);
 /// Facts in one message.
@@ -37,11 +36,7 @@ pub struct Actor {
     peers: Peers,
     /// The number of the last change told.
     serial: u64,
-    echo: Instant,
-    /// The last sign of life that has come back, by when it was said: what others said before has come as well.
-    sure: Instant,
-    /// Signs of life that have not come back, by their numbers.
-    said: VecDeque<(u64, Instant)>,
+    echo: Echo,
     catching: Catching,
     /// Since when something may have been missed that is being repeated.
     missed: Instant,
@@ -60,9 +55,7 @@ impl Actor {
             inbox,
             peers,
             serial: 0,
-            echo: now,
-            sure: now,
-            said: VecDeque::new(),
+            echo: Echo::new(now),
             catching: Catching::default(),
             missed: now,
             to_repeat: Vec::new(),
@@ -114,7 +107,9 @@ impl Actor {
         let (now, origin, number) = (super::now(), envelope.origin, envelope.number);
         if origin == shared.me.id {
             if *topic == shared.control {
-                self.hear_echo(number, now);
+                if let Some(lag) = self.echo.hear(number, now) {
+                    shared.lag.set(lag);
+                }
             }
             return;
         }
@@ -139,15 +134,6 @@ impl Actor {
                 self.act(to_do);
             }
             _ => {}
-        }
-    }
-
-    /// Something that this node has said has come back to it.
-    fn hear_echo(&mut self, number: u64, now: Instant) {
-        self.echo = now;
-        while let Some((_, said)) = self.said.pop_front_if(|(said, _)| *said <= number) {
-            self.sure = said;
-            self.cluster.0.lag.set(now.saturating_duration_since(said));
         }
     }
 
@@ -271,16 +257,15 @@ impl Actor {
         *self.cluster.0.link.write() = (true, now);
         self.cluster.0.metrics.bus_links_total.add(1);
         self.peers.link_is_up(now);
-        self.echo = now;
+        self.echo.link_is_up(now);
         // What was to be repeated and was not, because the link was lost again, is missed still.
         if self.catching.is_empty() {
-            self.missed = self.sure;
+            self.missed = self.echo.sure();
         }
         if !self.cluster.0.interests.is_empty() {
             self.catching.start(self.peers.seen().map(|seen| seen.id));
             self.tell_back(now);
         }
-        self.said.clear();
         // What has changed meanwhile was not told: the gap lets the others ask.
         self.serial += 1;
         self.tell_alive();
@@ -295,7 +280,7 @@ impl Actor {
     fn tell_alive(&mut self) {
         if self.cluster.is_up() {
             let number = self.cluster.tell(Said::Alive { serial: self.serial, about: self.cluster.about().into() });
-            self.said.push_back((number, super::now()));
+            self.echo.say(number, super::now());
         }
     }
 
@@ -380,9 +365,8 @@ impl Actor {
             return;
         }
         let now = super::now();
-        if now.saturating_duration_since(self.echo) > ECHO_WITHIN {
+        if self.echo.is_dead(now) {
             tracing::warn!("the link to the bus looks alive and is not: connecting anew");
-            self.echo = now;
             self.cluster.0.broker.reset();
         }
         let to_do = self.peers.tick(now);

@@ -17,7 +17,7 @@ pub const DEAD_AFTER: Duration = Duration::from_secs(7);
 /// How long an answer may take before it is asked for again.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// A tick that comes so much later than the one before shows that this node itself has stood still.
-const STOOD_STILL: Duration = Duration::from_secs(3);
+pub(super) const STOOD_STILL: Duration = Duration::from_secs(3);
 /// More facts than any node has, and more nodes than there are: whoever says so is none of them.
 const MOST_FACTS: usize = 10_000_000;
 const MOST_PEERS: usize = 256;
