@@ -113,7 +113,7 @@ impl Actor {
             }
             return;
         }
-        let held = self.catching.hears(origin, now);
+        let held = self.catching.hears(origin, self.peers.knows(origin), now);
         match envelope.said {
             Said::Again { age, envelope } if held => self.hear_again(origin, topic, age, &envelope, now),
             Said::Again { .. } => {}
@@ -263,7 +263,7 @@ impl Actor {
             self.missed = self.echo.sure();
         }
         if !self.cluster.0.interests.is_empty() {
-            self.catching.start(self.peers.seen().map(|seen| seen.id));
+            self.catching.start(self.peers.seen().map(|seen| seen.id), now);
             self.tell_back(now);
         }
         // What has changed meanwhile was not told: the gap lets the others ask.

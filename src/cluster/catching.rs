@@ -2,6 +2,7 @@
 //! order of their numbers, each once, when the node has said that it is done or has had the time for it. Pure: time is
 //! a parameter.
 
+use super::peers::MOST_PEERS;
 use crate::broker::Topic;
 use crate::protocol::{Frame, NodeId, SocketId};
 use std::collections::{BTreeMap, HashMap};
@@ -16,7 +17,11 @@ const MOST: usize = 64 << 20;
 
 /// The nodes that make something good.
 #[derive(Debug, Default)]
-pub(super) struct Catching(HashMap<NodeId, Catch>);
+pub(super) struct Catching {
+    nodes: HashMap<NodeId, Catch>,
+    /// When it last began.
+    since: Option<Instant>,
+}
 
 #[derive(Debug, Default)]
 struct Catch {
@@ -47,27 +52,32 @@ pub(super) type Held = BTreeMap<(Topic, u64), Event>;
 impl Catching {
     /// Whether nothing is being made good.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.nodes.is_empty()
     }
 
     /// Starts to hold what comes from these nodes.
-    pub(super) fn start(&mut self, nodes: impl Iterator<Item = NodeId>) {
+    pub(super) fn start(&mut self, nodes: impl Iterator<Item = NodeId>, now: Instant) {
+        self.since = Some(now);
         for node in nodes {
-            let catch = self.0.entry(node).or_default();
+            let catch = self.nodes.entry(node).or_default();
             (catch.until, catch.asked_again) = (None, false);
         }
     }
 
-    /// Takes note that a node is heard. Whether what comes from it is to be held.
-    pub(super) fn hears(&mut self, node: NodeId, now: Instant) -> bool {
-        let Some(catch) = self.0.get_mut(&node) else { return false };
+    /// Takes note that a node is heard. Whether what comes from it is to be held. One that is not `known` has started
+    /// when this one could not hear, and makes that good as well.
+    pub(super) fn hears(&mut self, node: NodeId, known: bool, now: Instant) -> bool {
+        if !known && self.since.is_some_and(|since| now < since + PATIENCE) && self.nodes.len() < MOST_PEERS {
+            self.nodes.entry(node).or_default();
+        }
+        let Some(catch) = self.nodes.get_mut(&node) else { return false };
         catch.until.get_or_insert(now + PATIENCE);
         true
     }
 
     /// Holds an event. One that comes both by itself and repeated counts as it came by itself.
     pub(super) fn hold(&mut self, node: NodeId, topic: &Topic, number: u64, event: Event, now: Instant) {
-        let Some(catch) = self.0.get_mut(&node) else { return };
+        let Some(catch) = self.nodes.get_mut(&node) else { return };
         let key = (topic.clone(), number);
         if event.born.is_some() && catch.held.contains_key(&key) {
             return;
@@ -81,25 +91,25 @@ impl Catching {
 
     /// Whether a node, which could not hear either until now, is to be told again what is missed: once.
     pub(super) fn asks_again(&mut self, node: NodeId) -> bool {
-        self.0.get_mut(&node).is_some_and(|catch| !std::mem::replace(&mut catch.asked_again, true))
+        self.nodes.get_mut(&node).is_some_and(|catch| !std::mem::replace(&mut catch.asked_again, true))
     }
 
     /// Takes note that a node is done.
     pub(super) fn caught_up(&mut self, node: NodeId, now: Instant) {
-        if let Some(catch) = self.0.get_mut(&node) {
+        if let Some(catch) = self.nodes.get_mut(&node) {
             catch.until = Some(now + SETTLE);
         }
     }
 
     /// The events of nodes that are done or late, which are held no longer.
     pub(super) fn done(&mut self, now: Instant) -> Vec<(NodeId, Held)> {
-        let done = self.0.extract_if(|_, catch| catch.until.is_some_and(|until| until <= now));
+        let done = self.nodes.extract_if(|_, catch| catch.until.is_some_and(|until| until <= now));
         done.map(|(node, catch)| (node, catch.held)).collect()
     }
 
     /// The events of a node that is gone.
     pub(super) fn gone(&mut self, node: NodeId) -> Option<Held> {
-        self.0.remove(&node).map(|catch| catch.held)
+        self.nodes.remove(&node).map(|catch| catch.held)
     }
 }
 
@@ -123,9 +133,9 @@ mod tests {
     fn events_are_handed_out_in_order_once_the_node_is_done() {
         let (mut catching, now) = (Catching::default(), Instant::now());
         let [a, b] = ["a", "b"].map(|name| Topic::new(&[name]));
-        assert!(!catching.hears(NODE, now));
-        catching.start([NODE].into_iter());
-        assert!(catching.hears(NODE, now) && !catching.hears(NodeId(2), now));
+        assert!(!catching.hears(NODE, true, now));
+        catching.start([NODE].into_iter(), now);
+        assert!(catching.hears(NODE, true, now) && !catching.hears(NodeId(2), true, now));
         catching.hold(NODE, &a, 9, event(None), now);
         for (topic, number) in [(&a, 7), (&b, 8), (&a, 9)] {
             catching.hold(NODE, topic, number, event(Some(now)), now);
@@ -135,18 +145,20 @@ mod tests {
         assert!(catching.done(now).is_empty());
         let done = catching.done(now + SETTLE);
         assert_eq!(numbers(&done[0].1), [("a", 7, true), ("a", 9, false), ("b", 8, true)]);
-        assert!(!catching.hears(NODE, now));
+        assert!(!catching.hears(NODE, true, now));
+        let (stranger, late) = (NodeId(3), now + PATIENCE);
+        assert!(!catching.hears(stranger, false, late) && catching.hears(stranger, false, now));
     }
 
     #[test]
     fn nobody_is_waited_for_without_end() {
         let (mut catching, now) = (Catching::default(), Instant::now());
-        catching.start([NODE].into_iter());
+        catching.start([NODE].into_iter(), now);
         assert!(catching.done(now + PATIENCE * 9).is_empty(), "nothing is held of a node that says nothing");
-        catching.hears(NODE, now);
-        catching.hears(NODE, now + PATIENCE / 2);
+        catching.hears(NODE, true, now);
+        catching.hears(NODE, true, now + PATIENCE / 2);
         assert_eq!(catching.done(now + PATIENCE).len(), 1);
-        catching.start([NODE].into_iter());
+        catching.start([NODE].into_iter(), now);
         assert_eq!([catching.asks_again(NODE), catching.asks_again(NODE)], [true, false]);
         assert!(catching.gone(NODE).is_some() && catching.gone(NODE).is_none());
     }

@@ -20,7 +20,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 pub(super) const STOOD_STILL: Duration = Duration::from_secs(3);
 /// More facts than any node has, and more nodes than there are: whoever says so is none of them.
 const MOST_FACTS: usize = 10_000_000;
-const MOST_PEERS: usize = 256;
+pub(super) const MOST_PEERS: usize = 256;
 
 /// The other nodes, as this one knows them.
 #[derive(Debug)]
@@ -84,6 +84,11 @@ impl Peers {
             heard: peer.heard,
             is_known: matches!(peer.progress, Progress::Current { .. }),
         })
+    }
+
+    /// Whether there is such a node, as far as this one has heard.
+    pub(super) fn knows(&self, node: NodeId) -> bool {
+        self.known.contains_key(&node)
     }
 
     /// Says what something heard at `now` calls for.

@@ -294,6 +294,30 @@ async fn whoever_could_not_hear_the_question_either_repeats_what_was_missed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_node_said_that_started_meanwhile_is_repeated_too() {
+    let bus = Bus::default();
+    let [a, _b] = [1, 2].map(|id| Node::start(&bus, id, None));
+    let client = a.subscribe("x", None).await;
+    sleep(Duration::from_secs(5)).await;
+    a.link.cut();
+    let c = Node::start(&bus, 3, None);
+    sleep(Duration::from_secs(1)).await;
+    c.publish("x", "1");
+    sleep(Duration::from_secs(1)).await;
+    a.link.mend();
+    c.publish("x", "2");
+    sleep(Duration::from_secs(1)).await;
+    c.publish("x", "3");
+    let mut heard = Vec::new();
+    eventually("it has come", || {
+        heard.extend(client.heard());
+        heard.iter().any(|data| data == "3")
+    })
+    .await;
+    assert_eq!(heard, ["1", "2", "3"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_ends_connections_is_repeated_too() {
     let [a, b, _] = three().await;
     let client = b.subscribe("x", None).await;
