@@ -106,10 +106,10 @@ impl Actor {
         };
         let (now, origin, number) = (super::now(), envelope.origin, envelope.number);
         if origin == shared.me.id {
-            if *topic == shared.control {
-                if let Some(lag) = self.echo.hear(number, now) {
-                    shared.lag.set(lag);
-                }
+            if *topic == shared.control
+                && let Some(lag) = self.echo.hear(number, now)
+            {
+                shared.lag.set(lag);
             }
             return;
         }
