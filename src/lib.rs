@@ -57,8 +57,8 @@
 //! **Fall behind.** Where an outbox fills, whoever fills it is held back for a moment, within a bound for each request or
 //! message, so that a burst does not make fast readers look slow: the API waits before it publishes more, and a
 //! connection is not read further while its answers, or what others hear of its doings, pile up. An outbox that would
-//! pass its bound in bytes all the same drops everything and closes its connection with 4100; a socket that takes nothing for the write deadline is given up.
-//! Single events are never dropped. A connection that is terminated is cut: of what waits only the frame that is
+//! pass its bound in bytes all the same drops everything and closes its connection with 4100; a socket that takes
+//! nothing for the write deadline is given up. Single events are never dropped. A connection that is terminated is cut: of what waits only the frame that is
 //! half-way still goes out.
 //!
 //! **Stop.** The listener closes, outboxes are closed with 4200 a slice at a time, tasks write what waits and their
@@ -70,6 +70,14 @@
 //! numbers and watchlists follow from it as if it had happened here. A channel's events go to its own topic, which a
 //! node subscribes before its first subscriber is confirmed. An event waits for the bus through an outage, and once that
 //! is too long, publishing is refused before anything is delivered.
+//!
+//! **Outage.** A bus forgets what it carries, so each node holds what it published lately. One whose link comes back asks
+//! the others for what it missed, counted from the last of its own signs of life that came back to it, and holds what
+//! comes meanwhile until they are done: then all of it is handed out in the order of its numbers, each once. Everything
+//! a node says has a number, which tells repeats apart. While a node hears nothing it takes nobody for dead.
+//!
+//! **Transitions.** Which channels are occupied or vacated and which members come and go is found by each node under the
+//! channel's lock, from what all say; rendezvous hashing over the nodes that live names one that speaks for a channel.
 //!
 //! # State and locks
 //!

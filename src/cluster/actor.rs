@@ -23,8 +23,9 @@ const NUMBERS: Duration = Duration::from_millis(250);
 const LOOK: Duration = Duration::from_secs(1);
 /// A bus of several servers may have stopped handing out what is said on one of them so long before the others.
 const MARGIN: Duration = Duration::from_secs(5);
-/// Facts in one message.
-const PART: usize = 1000;
+/// Bytes of facts in one message, about, unless a single fact is larger: a bus has a limit for messages, which NATS sets
+/// at 1 MiB.
+const PART: usize = 256 * 1024;
 /// Who asks for everything so soon after it was told will hear it.
 const TOLD_JUST_NOW: Duration = Duration::from_millis(500);
 
@@ -331,10 +332,8 @@ impl Actor {
         if !self.cluster.is_up() {
             return;
         }
-        let mut told = told.into_iter().peekable();
-        while told.peek().is_some() {
+        for part in parts(told) {
             self.serial += 1;
-            let part = told.by_ref().take(PART).collect();
             self.cluster.tell(Said::Changed { serial: self.serial, told: part });
         }
     }
@@ -351,11 +350,12 @@ impl Actor {
             let app = app.clone();
             hub.facts(now).into_iter().map(move |fact| Told { app: app.clone(), fact })
         };
-        let told: Vec<_> = hubs.flat_map(told).collect();
-        let parts = u32::try_from(told.len().div_ceil(PART).max(1)).expect("no node has that many facts");
-        let mut chunks = told.chunks(PART);
-        for part in 0..parts {
-            let told = chunks.next().unwrap_or_default().to_vec();
+        let mut all = parts(hubs.flat_map(told).collect());
+        if all.is_empty() {
+            all.push(Vec::new());
+        }
+        let parts = u32::try_from(all.len()).expect("no node has that many facts");
+        for (part, told) in (0..).zip(all) {
             self.cluster.tell(Said::All { serial: self.serial, part, parts, told });
         }
     }
@@ -375,6 +375,22 @@ impl Actor {
     }
 }
 
+/// Facts in parts that a bus takes.
+fn parts(told: Vec<Told>) -> Vec<Vec<Told>> {
+    let (mut parts, mut bytes) = (Vec::<Vec<Told>>::new(), 0);
+    for told in told {
+        bytes += told.size();
+        match parts.last_mut() {
+            Some(part) if bytes <= PART => part.push(told),
+            _ => {
+                bytes = told.size();
+                parts.push(vec![told]);
+            }
+        }
+    }
+    parts
+}
+
 /// Ready once a hub has something to tell at once.
 fn poll_changes(cluster: &Cluster, cx: &mut Context<'_>) -> Poll<()> {
     let mut ready = Poll::Pending;
@@ -384,4 +400,28 @@ fn poll_changes(cluster: &Cluster, cx: &mut Context<'_>) -> Poll<()> {
         }
     }
     ready
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::ChannelName;
+
+    #[test]
+    fn facts_are_told_in_parts_that_a_bus_takes() {
+        let told = |n: usize| {
+            let channel = ChannelName::parse(&format!("{n:0>164}"), 164).unwrap();
+            Told { app: "1".to_owned(), fact: Fact::Connections { channel, connections: n } }
+        };
+        assert!(parts(Vec::new()).is_empty());
+        let parts = parts((0..5000).map(told).collect());
+        let sizes: Vec<usize> = parts.iter().map(|part| part.iter().map(Told::size).sum()).collect();
+        assert!(parts.len() > 2 && sizes.iter().all(|size| *size <= PART), "{sizes:?}");
+        assert!(sizes[..sizes.len() - 1].iter().all(|size| *size > PART / 2), "{sizes:?}");
+        let numbers = parts.iter().flatten().map(|told| match &told.fact {
+            Fact::Connections { connections, .. } => *connections,
+            fact => panic!("{fact:?}"),
+        });
+        assert!(numbers.eq(0..5000));
+    }
 }

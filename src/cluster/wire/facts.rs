@@ -20,6 +20,21 @@ pub struct Told {
     pub fact: Fact,
 }
 
+impl Told {
+    /// About how many bytes it takes.
+    pub fn size(&self) -> usize {
+        let text = match &self.fact {
+            Fact::Connections { channel, .. } => channel.as_str().len(),
+            Fact::Member { channel, member, .. } => {
+                channel.as_str().len() + member.id.as_str().len() + member.info.get().len()
+            }
+            Fact::User { user, .. } => user.as_str().len(),
+            Fact::App(_) => 96,
+        };
+        self.app.len() + text + 32
+    }
+}
+
 pub(super) fn put(out: &mut Vec<u8>, told: &[Told]) {
     for told in told {
         let start = out.len();

@@ -169,7 +169,7 @@ impl Said {
         match self {
             Self::Event { frame, .. } => frame.size(),
             Self::Again { envelope, .. } => envelope.len(),
-            Self::Changed { told, .. } | Self::All { told, .. } => told.len() * 64,
+            Self::Changed { told, .. } | Self::All { told, .. } => told.iter().map(Told::size).sum(),
             _ => 0,
         }
     }
