@@ -43,7 +43,8 @@ pub struct Actor {
     missed: Instant,
     /// Nodes that may have missed what was said since then.
     to_repeat: Vec<(NodeId, Instant)>,
-    told_all: Option<Instant>,
+    /// When everything was told last, and to whom: nodes that were not there yet have not heard it.
+    told_all: Option<(Instant, Vec<NodeId>)>,
 }
 
 impl Actor {
@@ -215,7 +216,7 @@ impl Actor {
                     shared.metrics.bus_gaps_total.add(1);
                     self.cluster.tell(Said::Ask { node });
                 }
-                Do::TellAll => self.tell_all(now),
+                Do::TellAll(asker) => self.tell_all(asker, now),
                 Do::Repeat(node, away) => {
                     self.to_repeat.push((node, now.checked_sub(away).unwrap_or(now)));
                     if self.catching.asks_again(node) {
@@ -339,11 +340,12 @@ impl Actor {
     }
 
     /// Tells everything, in one go and in order with the changes.
-    fn tell_all(&mut self, now: Instant) {
-        if self.told_all.is_some_and(|told| now.saturating_duration_since(told) < TOLD_JUST_NOW) {
+    fn tell_all(&mut self, asker: NodeId, now: Instant) {
+        let just_now = |told| now.saturating_duration_since(told) < TOLD_JUST_NOW;
+        if self.told_all.as_ref().is_some_and(|(told, to)| just_now(*told) && to.contains(&asker)) {
             return;
         }
-        self.told_all = Some(now);
+        self.told_all = Some((now, self.peers.nodes().collect()));
         self.tell_changes();
         let hubs = self.cluster.0.hubs.iter();
         let told = |(app, hub): (&String, &std::sync::Arc<crate::hub::Hub>)| {

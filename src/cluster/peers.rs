@@ -60,8 +60,8 @@ pub enum Do {
     Forget(NodeId),
     /// Ask a node for all that is so on it.
     Ask(NodeId),
-    /// Tell all that is so on this node.
-    TellAll,
+    /// Tell all that is so on this node, as that one asks.
+    TellAll(NodeId),
     /// End connections, as a node was told to.
     End(Said),
     /// Repeat what was said since so long ago, as a node may have missed it.
@@ -130,7 +130,7 @@ impl Peers {
             Said::All { serial, part, parts, told } => {
                 to_do.extend(peer.learn(serial, part, parts, told).map(|all| Do::Replace(origin, all)));
             }
-            Said::Ask { node } if node == self.me => to_do.push(Do::TellAll),
+            Said::Ask { node } if node == self.me => to_do.push(Do::TellAll(origin)),
             end @ (Said::EndUser { .. } | Said::EndChannel { .. }) => to_do.extend(peer.end(number, end)),
             Said::Back { away } => to_do.push(Do::Repeat(origin, away)),
             Said::Repeated { nodes, complete } if nodes.contains(&self.me) => {

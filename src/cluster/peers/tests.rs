@@ -50,7 +50,7 @@ fn words(to_do: &[Do]) -> String {
         Do::Replace(node, told) => format!("replace {} of {}", facts(told), node.0),
         Do::Forget(node) => format!("forget {}", node.0),
         Do::Ask(node) => format!("ask {}", node.0),
-        Do::TellAll => "tell all".to_owned(),
+        Do::TellAll(_) => "tell all".to_owned(),
         Do::End(_) => "end".to_owned(),
         Do::Repeat(node, away) => format!("repeat {} s for {}", away.as_secs(), node.0),
         Do::Repeated(node, complete) => format!("{} repeated, complete {complete}", node.0),
