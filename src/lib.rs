@@ -15,6 +15,7 @@
 //! | 1 | [`expiring`] | values kept for a time, bounded in bytes |
 //! | 2 | [`broker`] | bytes between nodes: topics on a bus |
 //! | 2 | [`hub`] | one app's connections, channels, members, users and kept events on this node. Synchronous. |
+//! | 3 | [`pace`] | holding back whoever says much |
 //! | 3 | [`cluster`] | several nodes as one: what they say to each other, who is there, who is gone |
 //! | 3 | [`node`] | the use cases: connect, subscribe, sign in, publish, look, terminate |
 //! | 4 | [`session`] | one connection's side of the protocol, whatever carries it |
@@ -121,6 +122,7 @@ pub mod expiring;
 pub mod hub;
 pub mod metrics;
 pub mod node;
+pub mod pace;
 pub mod protocol;
 pub mod server;
 pub mod session;

@@ -8,7 +8,8 @@ use super::interests::Interests;
 use super::peers::{BEAT, Do, Peers};
 use super::wire::{Envelope, Said, Told};
 use crate::broker::{Inbox, Incoming, Link, Topic};
-use crate::hub::Fact;
+use crate::hub::{Fact, Reach};
+use crate::pace::{STALLS, relieve};
 use crate::protocol::NodeId;
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -45,6 +46,8 @@ pub struct Actor {
     to_repeat: Vec<(NodeId, Instant)>,
     /// When everything was told last, and to whom: nodes that were not there yet have not heard it.
     told_all: Option<(Instant, Vec<NodeId>)>,
+    /// The pauses that are left until numbers are told again.
+    stalls: usize,
 }
 
 impl Actor {
@@ -62,6 +65,7 @@ impl Actor {
             missed: now,
             to_repeat: Vec::new(),
             told_all: None,
+            stalls: STALLS,
         }
     }
 
@@ -80,7 +84,7 @@ impl Actor {
         loop {
             tokio::select! {
                 incoming = self.inbox.next() => match incoming {
-                    Some(Incoming::Message { topic, payload }) => self.hear(&topic, &payload),
+                    Some(Incoming::Message { topic, payload }) => self.hear(&topic, &payload).await,
                     Some(Incoming::Link(Link::Up)) => self.link_is_up(),
                     Some(Incoming::Link(Link::Down)) => self.link_is_down(),
                     None => return,
@@ -88,9 +92,10 @@ impl Actor {
                 () = poll_fn(|cx| poll_changes(&cluster, cx)) => self.tell_changes(),
                 _ = numbers.tick() => {
                     self.tell_numbers(false);
-                    self.make_good();
+                    self.stalls = STALLS;
+                    self.make_good().await;
                 }
-                _ = look.tick() => self.look(),
+                _ = look.tick() => self.look().await,
                 _ = beat.tick() => {
                     self.tell_numbers(true);
                     self.tell_alive();
@@ -99,7 +104,7 @@ impl Actor {
         }
     }
 
-    fn hear(&mut self, topic: &Topic, payload: &Bytes) {
+    async fn hear(&mut self, topic: &Topic, payload: &Bytes) {
         let shared = &self.cluster.0;
         let Some(envelope) = Envelope::decode(payload, shared.settings.key.as_ref()) else {
             shared.metrics.bus_malformed_total.add(1);
@@ -117,14 +122,16 @@ impl Actor {
         }
         let held = self.catching.hears(origin, self.peers.knows(origin), now);
         match envelope.said {
-            Said::Again { age, envelope } if held => self.hear_again(origin, topic, age, &envelope, now),
+            Said::Again { age, envelope } if held => {
+                self.hear_again(origin, topic, age, &envelope, now).await;
+            }
             Said::Again { .. } => {}
             Said::Event { except, kept, frame } => {
                 let event = Event { except, kept, frame, born: None };
                 if held {
                     self.catching.hold(origin, topic, number, event, now);
                 } else {
-                    self.hand_out(origin, topic, number, &event, now);
+                    self.hand_out(origin, topic, number, &event, now).await;
                 }
             }
             said if *topic == shared.control => {
@@ -133,14 +140,14 @@ impl Actor {
                 if is_news || !to_do.is_empty() {
                     self.note_others();
                 }
-                self.act(to_do);
+                self.act(to_do).await;
             }
             _ => {}
         }
     }
 
     /// Something that a node said when this one may not have heard it.
-    fn hear_again(&mut self, origin: NodeId, topic: &Topic, age: Duration, envelope: &Bytes, now: Instant) {
+    async fn hear_again(&mut self, origin: NodeId, topic: &Topic, age: Duration, envelope: &Bytes, now: Instant) {
         let shared = &self.cluster.0;
         let Some(envelope) = Envelope::decode(envelope, shared.settings.key.as_ref()) else { return };
         if envelope.origin != origin {
@@ -153,33 +160,41 @@ impl Actor {
             }
             _ if *topic == shared.control => {
                 let to_do = self.peers.hear_again(envelope);
-                self.act(to_do.into_iter().collect());
+                self.act(to_do.into_iter().collect()).await;
             }
             _ => {}
         }
     }
 
     /// Gives an event to the subscribers here.
-    fn hand_out(&self, origin: NodeId, topic: &Topic, number: u64, event: &Event, now: Instant) {
+    async fn hand_out(&mut self, origin: NodeId, topic: &Topic, number: u64, event: &Event, now: Instant) {
         let shared = &self.cluster.0;
         if let Some((app, channel)) = shared.interests.hear(topic, origin, number, event.born)
             && let Some(hub) = shared.hubs.get(&*app)
         {
-            hub.arrive(&channel, event.except, event.kept, &event.frame, now);
+            let reach = hub.arrive(&channel, event.except, event.kept, &event.frame, now);
+            self.relieve(reach).await;
         }
     }
 
-    fn hand_out_all(&self, origin: NodeId, held: &Held, now: Instant) {
+    /// Waits for subscribers whose queues are filling, as whoever says something here does.
+    async fn relieve(&mut self, reach: Reach) {
+        if let Some(crowded) = reach.crowded {
+            relieve(&crowded, &mut self.stalls).await;
+        }
+    }
+
+    async fn hand_out_all(&mut self, origin: NodeId, held: &Held, now: Instant) {
         for ((topic, number), event) in held {
-            self.hand_out(origin, topic, *number, event, now);
+            self.hand_out(origin, topic, *number, event, now).await;
         }
     }
 
     /// Hands out what was held back long enough, and repeats what others have missed.
-    fn make_good(&mut self) {
+    async fn make_good(&mut self) {
         let now = super::now();
         for (origin, held) in self.catching.done(now) {
-            self.hand_out_all(origin, &held, now);
+            self.hand_out_all(origin, &held, now).await;
         }
         for (node, since) in self.to_repeat.drain(..) {
             self.cluster.0.outgoing.repeat(node, since);
@@ -192,16 +207,15 @@ impl Actor {
         *self.cluster.0.others.write() = self.peers.seen().collect();
     }
 
-    fn act(&mut self, to_do: Vec<Do>) {
+    async fn act(&mut self, to_do: Vec<Do>) {
         let now = super::now();
         for to_do in to_do {
             let shared = &self.cluster.0;
             match to_do {
                 Do::Apply(node, told) => {
                     for Told { app, fact } in told {
-                        if let Some(hub) = shared.hubs.get(&app) {
-                            hub.apply(node, &fact, now);
-                        }
+                        let reach = self.cluster.0.hubs.get(&app).map(|hub| hub.apply(node, &fact, now));
+                        self.relieve(reach.unwrap_or_default()).await;
                     }
                 }
                 Do::Replace(node, told) => self.replace(node, told, now),
@@ -209,7 +223,7 @@ impl Actor {
                     tracing::info!(node.id = %node, "node is gone");
                     shared.hubs.values().for_each(|hub| hub.forget_node(node, now));
                     if let Some(held) = self.catching.gone(node) {
-                        self.hand_out_all(node, &held, now);
+                        self.hand_out_all(node, &held, now).await;
                     }
                 }
                 Do::Ask(node) => {
@@ -345,7 +359,7 @@ impl Actor {
         if self.told_all.as_ref().is_some_and(|(told, to)| just_now(*told) && to.contains(&asker)) {
             return;
         }
-        self.told_all = Some((now, self.peers.nodes().collect()));
+        self.told_all = Some((now, self.peers.seen().map(|seen| seen.id).collect()));
         self.tell_changes();
         let hubs = self.cluster.0.hubs.iter();
         let told = |(app, hub): (&String, &std::sync::Arc<crate::hub::Hub>)| {
@@ -362,7 +376,7 @@ impl Actor {
         }
     }
 
-    fn look(&mut self) {
+    async fn look(&mut self) {
         if !self.cluster.is_up() {
             return;
         }
@@ -373,7 +387,7 @@ impl Actor {
         }
         let to_do = self.peers.tick(now);
         self.note_others();
-        self.act(to_do);
+        self.act(to_do).await;
     }
 }
 

@@ -1,11 +1,11 @@
 //! The hub as one of several: what this node tells the others, and what they say. Each node alone says what is so on
 //! it, so there is never anything to reconcile; members who come and go, numbers and who is online follow from it here.
 
-use super::Hub;
 use super::activity::Sums;
 use super::channel::Channel;
 use super::elsewhere::Applied;
 use super::journal::{Changes, Fact};
+use super::{Hub, Reach};
 use crate::protocol::{ChannelName, Frame, NodeId, SocketId};
 use dashmap::Entry;
 use std::collections::HashSet;
@@ -60,13 +60,21 @@ impl Hub {
 
     /// Queues an event that was published on another node for the subscribers here. A cache channel keeps it if it is
     /// to be `kept`.
-    pub fn arrive(&self, name: &ChannelName, except: Option<SocketId>, kept: bool, frame: &Frame, now: Instant) {
+    pub fn arrive(
+        &self,
+        name: &ChannelName,
+        except: Option<SocketId>,
+        kept: bool,
+        frame: &Frame,
+        now: Instant,
+    ) -> Reach {
         let delivery = if kept && name.is_cache() {
             self.keep(name, except, now, frame)
         } else {
             self.deliver(name, except, || frame.clone())
         };
         self.activity.add(Sums { deliveries: delivery.queued as u64, published: 0, client_events: 0 }, now);
+        delivery.into()
     }
 
     /// Keeps for newcomers what the bus remembers as a cache channel's last event, for as long as is `left`, unless the
@@ -76,23 +84,23 @@ impl Hub {
     }
 
     /// Takes note of what `node` says.
-    pub fn apply(&self, node: NodeId, fact: &Fact, now: Instant) {
+    pub fn apply(&self, node: NodeId, fact: &Fact, now: Instant) -> Reach {
         match fact {
-            Fact::Connections { channel, connections } => {
-                self.apply_to(channel, *connections > 0, |channel| {
-                    channel.set_connections(node, *connections, now, self.notes())
-                });
-            }
-            Fact::Member { channel, member, connections } => {
-                self.apply_to(channel, *connections > 0, |channel| {
-                    channel.set_member(node, member, *connections, self.notes())
-                });
-            }
+            Fact::Connections { channel, connections } => self.apply_to(channel, *connections > 0, |channel| {
+                channel.set_connections(node, *connections, now, self.notes())
+            }),
+            Fact::Member { channel, member, connections } => self.apply_to(channel, *connections > 0, |channel| {
+                channel.set_member(node, member, *connections, self.notes())
+            }),
             Fact::User { user, connections, since } => {
                 let delivery = self.users.set(node, user, *connections, *since);
                 delivery.slow.iter().for_each(|socket| self.report_slow(*socket, None));
+                delivery.into()
             }
-            Fact::App(share) => self.totals.set(node, *share),
+            Fact::App(share) => {
+                self.totals.set(node, *share);
+                Reach::default()
+            }
         }
     }
 
@@ -102,12 +110,16 @@ impl Hub {
         for gone in self.said_by(node).iter().filter(|fact| !said.contains(&fact.about())) {
             self.apply(node, gone, now);
         }
-        facts.iter().for_each(|fact| self.apply(node, fact, now));
+        for fact in facts {
+            self.apply(node, fact, now);
+        }
     }
 
     /// Takes note that `node` is gone, and everybody on it.
     pub fn forget_node(&self, node: NodeId, now: Instant) {
-        self.said_by(node).iter().for_each(|gone| self.apply(node, gone, now));
+        for gone in self.said_by(node) {
+            self.apply(node, &gone, now);
+        }
         self.totals.unset(node);
     }
 
@@ -120,11 +132,11 @@ impl Hub {
     }
 
     /// Applies a fact to a channel, which is made for one that says that somebody is there.
-    fn apply_to(&self, name: &ChannelName, make: bool, apply: impl Fn(&Channel) -> Applied) {
+    fn apply_to(&self, name: &ChannelName, make: bool, apply: impl Fn(&Channel) -> Applied) -> Reach {
         loop {
             let channel = match self.channels.entry(name.clone()) {
                 Entry::Occupied(channel) => channel.get().clone(),
-                Entry::Vacant(_) if !make => return,
+                Entry::Vacant(_) if !make => return Reach::default(),
                 Entry::Vacant(place) => place.insert(Arc::new(self.fresh(name))).clone(),
             };
             match apply(&channel) {
@@ -132,7 +144,8 @@ impl Hub {
                     if retired {
                         self.forget(&channel);
                     }
-                    return self.report(&channel, &delivery);
+                    self.report(&channel, &delivery);
+                    return delivery.into();
                 }
                 Applied::Retired => self.forget(&channel),
             }

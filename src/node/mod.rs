@@ -3,7 +3,6 @@
 //! Must not know: WebSockets, HTTP, or how messages are parsed.
 
 mod nodes;
-mod pace;
 mod queries;
 mod transitions;
 
@@ -14,13 +13,13 @@ pub use crate::hub::Registration as Connection;
 pub use crate::hub::{Cached, Change, Counts, Filter, Listed, Online, Outbox, Page, Reach, Stats, Transition, Volume};
 use crate::hub::{Full, Hub, SignIn, Subscription};
 use crate::metrics::Metrics;
+pub use crate::pace::{STALLS, relieve};
 use crate::protocol::command::{Signin, Subscribe};
 use crate::protocol::json::{one_line, text};
 use crate::protocol::presence::Member;
 use crate::protocol::signature::{verify_channel, verify_user};
 use crate::protocol::{ChannelKind, ChannelName, CloseCode, Frame, Refusal, Rejection, SocketId, User, UserId};
 pub use nodes::NodeStatus;
-pub use pace::{STALLS, relieve};
 use serde_json::value::RawValue;
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -48,7 +48,7 @@ impl Cluster {
         let Some(news) = self.links.entry((from, to)).or_default().pop_front() else { return false };
         let (node, now) = (NodeId(from as u64), Instant::now());
         match news {
-            News::Changed(facts) => facts.iter().for_each(|fact| self.hubs[to].apply(node, fact, now)),
+            News::Changed(facts) => facts.iter().for_each(|fact| drop(self.hubs[to].apply(node, fact, now))),
             News::All(facts) => self.hubs[to].replace(node, &facts, now),
         }
         true

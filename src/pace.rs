@@ -1,4 +1,6 @@
 //! Holding back whoever says much, so that those who are told do not look slow.
+//!
+//! Must not know: who speaks, and what is said.
 
 use crate::hub::Outbox;
 use std::time::Duration;
@@ -9,7 +11,8 @@ const STALL: Duration = Duration::from_millis(1);
 /// Turns of the scheduler, and then pauses, that one thing said may wait for.
 const TURNS: usize = 8;
 
-/// The pauses, of 1 ms each, that one request or one message may take altogether.
+/// The pauses, of 1 ms each, that one request or one message may take altogether, and what comes from other nodes each
+/// quarter of a second.
 pub const STALLS: usize = 50;
 
 /// Lets a subscriber whose queue is filling write first: a burst must not make fast readers look slow. A reader that
