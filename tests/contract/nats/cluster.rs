@@ -2,7 +2,7 @@
 
 use super::{INBOX_BYTES, NATS, address, connect, options};
 use crate::bus::{Bus, Node};
-use crate::process::{Server, free_port};
+use crate::servers::{Server, free_port};
 use fanfare::config;
 
 struct Two {

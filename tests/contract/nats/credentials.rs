@@ -1,7 +1,7 @@
 //! Servers that ask who is there, other than by a password (see `tls`).
 
 use super::{NATS, Single, address, connect, options};
-use crate::process::Server;
+use crate::servers::Server;
 use fanfare::broker::Link;
 use fanfare::config;
 use futures_util::FutureExt;

@@ -6,21 +6,12 @@ mod standalone;
 mod tls;
 
 use super::bus::{Bus, Node};
-use super::process::{Program, Server};
+use super::servers::{NATS, Server, nats_options as options};
 use fanfare::broker::{Broker, Inbox, Link, nats};
 use fanfare::config;
 
-const NATS: Program = Program { name: "nats-server", ready: "Server is ready" };
-
 /// What a node takes in before it drops its link, unless a test says otherwise.
 const INBOX_BYTES: usize = 64 << 20;
-
-/// Options of a server that keeps what it keeps in its folder, which is where it runs.
-fn options(port: u16, more: &[&str]) -> Vec<String> {
-    let port = port.to_string();
-    let common = ["--addr", "127.0.0.1", "--port", &port, "--store_dir", "."];
-    common.iter().chain(more).map(|option| (*option).to_owned()).collect()
-}
 
 fn connect(settings: &config::Nats, inbox_bytes: usize) -> Node {
     let (feed, inbox) = Inbox::new(inbox_bytes);

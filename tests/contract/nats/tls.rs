@@ -1,8 +1,8 @@
 //! One server with TLS, which asks for certificates, for a user that may do nothing but what a node needs.
 
 use super::{NATS, Single, address, connect, options};
-use crate::process::Server;
 use crate::scenarios::topic;
+use crate::servers::Server;
 use fanfare::broker::{Link, Topic};
 use fanfare::config;
 use futures_util::FutureExt;

@@ -3,7 +3,7 @@
 use super::server::{REDIS, options};
 use super::{Servers, settings};
 use crate::bus::{Bus, Node};
-use crate::process::{Server, free_port};
+use crate::servers::{Server, free_port};
 use fanfare::broker::{Link, Topic};
 use fanfare::config;
 use futures_util::future::join_all;

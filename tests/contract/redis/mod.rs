@@ -7,7 +7,7 @@ mod standalone;
 mod tls;
 
 use super::bus::{Bus, Node};
-use super::process::Server;
+use super::servers::Server;
 use fanfare::broker::{Broker, Inbox, redis};
 use fanfare::config;
 

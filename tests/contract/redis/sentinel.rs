@@ -3,7 +3,7 @@
 use super::server::{REDIS, SENTINEL, options};
 use super::{Servers, settings};
 use crate::bus::{Bus, Node, PATIENCE};
-use crate::process::Server;
+use crate::servers::Server;
 use fanfare::broker::{Link, Topic};
 use fanfare::config;
 use tokio::time::timeout;

@@ -1,9 +1,9 @@
 //! Processes of redis-server.
 
-use crate::process::{Program, Server};
+use crate::servers::{Program, Server};
+pub(crate) use crate::servers::{REDIS, redis_options as options};
 use std::process::Command;
 
-pub(crate) const REDIS: Program = Program { name: "redis-server", ready: "Ready to accept connections" };
 pub(crate) const SENTINEL: Program = Program { name: "redis-server", ready: "+monitor" };
 
 impl Server {
@@ -19,11 +19,4 @@ impl Server {
         assert!(output.status.success(), "{command:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
     }
-}
-
-/// Options of a server that keeps nothing.
-pub(crate) fn options(port: u16, more: &[&str]) -> Vec<String> {
-    let port = port.to_string();
-    let common = ["--save", "", "--appendonly", "no", "--daemonize", "no", "--bind", "127.0.0.1", "--port", &port];
-    common.iter().chain(more).map(|option| (*option).to_owned()).collect()
 }

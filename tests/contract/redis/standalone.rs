@@ -3,7 +3,7 @@
 use super::server::{REDIS, options};
 use super::{Servers, connect, settings};
 use crate::bus::{Bus, Node, PATIENCE};
-use crate::process::Server;
+use crate::servers::Server;
 use bytes::Bytes;
 use fanfare::broker::{Error, Link, Topic};
 use futures_util::future::join_all;

@@ -3,7 +3,7 @@
 use super::server::{REDIS, options};
 use super::{Servers, connect, settings};
 use crate::bus::{Bus, PATIENCE};
-use crate::process::Server;
+use crate::servers::Server;
 use fanfare::broker::{Error, Link, Topic};
 use fanfare::config;
 use futures_util::FutureExt;

@@ -1,13 +1,18 @@
-//! Processes that tests start, and that end with them.
+//! Servers of a bus that tests start, and that end with them.
 
-use super::bus::PATIENCE;
-use super::folder::Folder;
+mod folder;
+
+pub(crate) use folder::Folder;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+
+/// Longer than a server takes for anything.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A kind of server.
 #[derive(Clone, Copy)]
@@ -17,13 +22,34 @@ pub(crate) struct Program {
     pub(crate) ready: &'static str,
 }
 
+#[cfg(feature = "redis")]
+pub(crate) const REDIS: Program = Program { name: "redis-server", ready: "Ready to accept connections" };
+#[cfg(feature = "nats")]
+pub(crate) const NATS: Program = Program { name: "nats-server", ready: "Server is ready" };
+
+/// Options of a Redis that keeps nothing.
+#[cfg(feature = "redis")]
+pub(crate) fn redis_options(port: u16, more: &[&str]) -> Vec<String> {
+    let port = port.to_string();
+    let common = ["--save", "", "--appendonly", "no", "--daemonize", "no", "--bind", "127.0.0.1", "--port", &port];
+    common.iter().chain(more).map(|option| (*option).to_owned()).collect()
+}
+
+/// Options of a NATS that keeps what it keeps in its folder, which is where it runs.
+#[cfg(feature = "nats")]
+pub(crate) fn nats_options(port: u16, more: &[&str]) -> Vec<String> {
+    let port = port.to_string();
+    let common = ["--addr", "127.0.0.1", "--port", &port, "--store_dir", "."];
+    common.iter().chain(more).map(|option| (*option).to_owned()).collect()
+}
+
 /// A server on a port of its own that can be stopped and started again where it was.
 pub(crate) struct Server {
     pub(crate) port: u16,
     pub(crate) folder: Arc<Folder>,
     pub(crate) options: Vec<String>,
     program: Program,
-    running: Option<Process>,
+    pub(crate) running: Option<Process>,
 }
 
 impl Server {
@@ -61,17 +87,11 @@ impl Server {
     pub(crate) fn kill(&mut self) {
         self.running = None;
     }
-
-    /// Sends a signal, such as `STOP`.
-    pub(crate) fn signal(&self, name: &str) {
-        let id = self.running.as_ref().unwrap().child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
-    }
 }
 
 /// A process whose output is read.
-struct Process {
-    child: Child,
+pub(crate) struct Process {
+    pub(crate) child: Child,
     lines: mpsc::UnboundedReceiver<String>,
 }
 

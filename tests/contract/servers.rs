@@ -1,28 +1,14 @@
-//! Folders for what servers read and write.
+//! What tests of the bus do with servers besides starting them.
 
-use std::path::{Path, PathBuf};
+#[path = "../support/servers/mod.rs"]
+mod started;
+
+pub(crate) use started::*;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-
-/// A folder that is gone after the test.
-pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    pub(crate) fn new() -> Arc<Self> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("contract-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Arc::new(Self(path))
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-
     pub(crate) fn file(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
+        self.path().join(name).to_str().unwrap().to_owned()
     }
 
     /// Puts an authority there (`ca.pem`), and what it signs for 127.0.0.1 (`cert.pem`, `key.pem`).
@@ -38,14 +24,16 @@ impl Folder {
 
     fn openssl(&self, arguments: &str) {
         let mut command = Command::new("openssl");
-        let output = command.args(arguments.split(' ')).current_dir(&self.0).output();
+        let output = command.args(arguments.split(' ')).current_dir(self.path()).output();
         let output = output.expect("openssl must be installed (`make tools`)");
         assert!(output.status.success(), "{output:?}");
     }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+impl Server {
+    /// Sends a signal, such as `STOP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.running.as_ref().unwrap().child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 }
