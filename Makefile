@@ -1,6 +1,6 @@
 # Two commands: `make run` serves a development app, `make test` checks everything.
 
-.PHONY: run test tools lint unit e2e conformance chaos
+.PHONY: run test tools lint unit nodes e2e conformance chaos
 
 VENV := $(abspath $(or $(CARGO_TARGET_DIR),target)/e2e-python)
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
@@ -9,7 +9,7 @@ NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 run:
 	cargo run --release --locked -- serve --dev
 
-test: tools lint unit e2e
+test: tools lint unit nodes e2e
 
 # What the tests use beside cargo, gcc and Node: the shell lines that `serve --dev` prints are run as they are, and the
 # bus is tested over servers that the tests start themselves.
@@ -35,6 +35,16 @@ ifeq ($(NEXTEST),yes)
 	cargo nextest run --locked
 else
 	cargo test --locked
+endif
+
+# The same scenarios and statements on three nodes that act as one, over each bus.
+nodes:
+ifeq ($(NEXTEST),yes)
+	set -e; for bus in memory redis nats; do \
+		FANFARE_TEST_NODES=$$bus cargo nextest run --locked --status-level fail --test it --test conformance; done
+else
+	set -e; for bus in memory redis nats; do \
+		FANFARE_TEST_NODES=$$bus cargo test --quiet --locked --test it --test conformance; done
 endif
 
 # The protocol statement by statement, as a table: of this server, or of the one at TARGET=http://host:port, where

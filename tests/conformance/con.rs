@@ -108,8 +108,9 @@ statements! {
         assert_eq!(refused(t.open_as("protocol=7").await).await.0, 4000);
     }
     "CON-19" "a WebSocket on another path is closed with 4005, or refused with 404" Nothing, |t| {
-        let request = t.url("/nonsense").into_client_request().unwrap();
-        let stream = tokio::net::TcpStream::connect(t.address).await.unwrap();
+        let place = t.place();
+        let request = t.url(&place, "/nonsense").into_client_request().unwrap();
+        let stream = tokio::net::TcpStream::connect(place.address).await.unwrap();
         match tokio_tungstenite::client_async(request, stream).await {
             Ok(_) => assert_eq!(refused(t.open("/nonsense").await).await.0, 4005),
             Err(tokio_tungstenite::tungstenite::Error::Http(answer)) => assert_eq!(answer.status(), 404),
@@ -137,7 +138,7 @@ statements! {
         established(&t, "protocol=7&cluster=mt1&unheard=of").await;
     }
     "CON-24" "two apps never share a channel" App { why: "needs a second app", config: OTHER_APP }, |t| {
-        let mut theirs = Client::connect(t.address, "/app/other?protocol=7").await;
+        let mut theirs = Client::connect(t.place(), "/app/other?protocol=7").await;
         let mut ours = t.connect().await;
         ours.subscribe("same").await;
         theirs.granted(&json!({ "channel": "same" })).await;
@@ -146,7 +147,7 @@ statements! {
         theirs.hears_nothing().await;
     }
     "CON-25" "a path prefix is accepted" Server { why: "needs a server with the path prefix /ws", config: "path = \"/ws\"" }, |t| {
-        Client::connect(t.address, &format!("/ws/app/{}?protocol=7", credentials().key)).await;
+        Client::connect(t.place(), &format!("/ws/app/{}?protocol=7", credentials().key)).await;
     }
     "CON-26" "every frame is text that holds an object with an event" Nothing, |t| {
         // The client fails on any other frame, in every statement; here is one of each kind.
@@ -162,11 +163,12 @@ statements! {
 
 /// What the server answers when it is offered this subprotocol.
 async fn subprotocol(target: &Target, offered: Option<&str>) -> Option<String> {
-    let mut request = target.url(&key_path("protocol=7")).into_client_request().unwrap();
+    let place = target.place();
+    let mut request = target.url(&place, &key_path("protocol=7")).into_client_request().unwrap();
     if let Some(offered) = offered {
         request.headers_mut().insert("sec-websocket-protocol", offered.parse().unwrap());
     }
-    let stream = tokio::net::TcpStream::connect(target.address).await.unwrap();
+    let stream = tokio::net::TcpStream::connect(place.address).await.unwrap();
     let (_, answer) = tokio_tungstenite::client_async(request, stream).await.unwrap();
     answer.headers().get("sec-websocket-protocol").map(|value| value.to_str().unwrap().to_owned())
 }

@@ -1,7 +1,8 @@
 //! The Channels protocol, statement by statement, against a server that runs somewhere.
 //!
 //! Each statement is a test with its id for a name. Without further ado they run one by one against this crate's own
-//! binary. `CONFORMANCE_TARGET=http://host:port` points them at another server, of which `CONFORMANCE_APP_ID`,
+//! binary, or against three nodes in this process that are joined over the bus that `FANFARE_TEST_NODES` names (memory,
+//! redis, nats). `CONFORMANCE_TARGET=http://host:port` points them at another server, of which `CONFORMANCE_APP_ID`,
 //! `CONFORMANCE_KEY` and `CONFORMANCE_SECRET` name an app; statements that need a setting of their own are skipped
 //! then, and say so. `--table` prints one line for each statement instead of the test runner's output.
 

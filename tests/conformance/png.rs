@@ -72,7 +72,7 @@ statements! {
         assert_eq!(client.raw().await, Message::Pong("abc".into()));
     }
     "PNG-06" "a client that answers nothing is closed with 4201" IDLE, |t| {
-        let mut stream = tokio::net::TcpStream::connect(t.address).await.unwrap();
+        let mut stream = tokio::net::TcpStream::connect(t.place().address).await.unwrap();
         let key = crate::support::credentials().key;
         let upgrade = format!(
             "GET /app/{key}?protocol=7 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\

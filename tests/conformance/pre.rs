@@ -1,6 +1,6 @@
 //! PRE: presence channels.
 
-use crate::support::Needs::Nothing;
+use crate::support::Needs::{Nodes, Nothing};
 use crate::support::{Client, Target, data, presence, statements, unique};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -210,6 +210,42 @@ statements! {
         two.send(&json!({ "event": "pusher:subscribe", "data": wish })).await;
         two.complains(false).await;
         one.hears_nothing().await;
+        let (_late, roster) = joins(&t, &channel, "4").await;
+        assert_eq!(ids(&roster), set(["1", "2", "4"]));
+    }
+    "PRE-22" "joins on one node are in rosters and events of another" Nodes { why: "needs three nodes" }, |t| {
+        let channel = unique("presence-");
+        let mut clients = Vec::new();
+        for n in 0..3 {
+            let mut client = t.connect_to(n).await;
+            let roster = client.join(&channel, &member(&n.to_string())).await;
+            assert_eq!(ids(&roster), (0..=n).map(|n| n.to_string()).collect());
+            for earlier in &mut clients {
+                let added = Client::hears(earlier, ADDED).await;
+                assert_eq!(data(&added)["user_id"], n.to_string());
+            }
+            clients.push(client);
+        }
+        clients.remove(1).unsubscribe(&channel).await;
+        for client in &mut clients {
+            assert_eq!(data(&client.hears(REMOVED).await), json!({ "user_id": "1" }));
+            client.hears_nothing().await;
+        }
+    }
+    "PRE-23" "members of a node that dies are removed" Nodes { why: "needs three nodes, of which one dies" }, |t| {
+        let channel = unique("presence-");
+        let (mut one, mut two, mut three) = (t.connect_to(0).await, t.connect_to(1).await, t.connect_to(2).await);
+        one.join(&channel, &member("1")).await;
+        two.join(&channel, &member("2")).await;
+        three.join(&channel, &member("3")).await;
+        let mut tab = t.connect_to(2).await;
+        tab.join(&channel, &member("2")).await;
+        assert_eq!(one.drain().await.len() + two.drain().await.len(), 3);
+        t.kill(2);
+        for client in [&mut one, &mut two] {
+            assert_eq!(data(&client.hears(REMOVED).await), json!({ "user_id": "3" }));
+            client.hears_nothing().await;
+        }
         let (_late, roster) = joins(&t, &channel, "4").await;
         assert_eq!(ids(&roster), set(["1", "2", "4"]));
     }

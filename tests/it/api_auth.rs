@@ -47,7 +47,7 @@ async fn each_fault_has_its_answer() {
     ] {
         http.request("POST", &format!("{PATH}?{query}"), body).await.expect_error(401, part);
     }
-    assert_eq!(server.metrics().encodings_total.get(), 0);
+    server.has_counted(|metrics| &metrics.encodings_total, 0);
     http.request("POST", &format!("{PATH}?{}", at(now - 590)), BODY).await.expect(200, "{}");
     http.request("POST", &format!("/apps/nobody/events?{good}"), BODY).await.expect_error(404, "Unknown app_id");
     http.request("POST", &format!("/apps/%ff/events?{good}"), BODY).await.expect_error(404, "Unknown app_id");

@@ -3,6 +3,9 @@
 use crate::support::{APP, TestServer};
 use serde_json::{Value, json};
 
+/// Why these are tests of one node.
+const LOCAL: &str = "a node lists its own connections, and what others add up to comes with their signs of life";
+
 fn path() -> String {
     format!("/apps/{APP}/connections")
 }
@@ -19,7 +22,7 @@ async fn connections_are_counted_as_reverb_does() {
 
 #[tokio::test]
 async fn pages_follow_one_another_and_hold_everyone_once() {
-    let server = TestServer::start();
+    let server = TestServer::alone(LOCAL, |_| {});
     let mut clients = Vec::new();
     for n in 0..7 {
         let mut client = server.connect().await;
@@ -73,7 +76,7 @@ async fn malformed_filters_are_refused() {
 
 #[tokio::test]
 async fn statistics_add_up() {
-    let server = TestServer::start();
+    let server = TestServer::alone(LOCAL, |_| {});
     let (mut one, mut two) = (server.connect().await, server.connect().await);
     for client in [&mut one, &mut two] {
         client.subscribe("private-a").await;

@@ -76,14 +76,14 @@ async fn malformed_keys_are_refused() {
     for key in ["", "é", "a\tb", &"x".repeat(256), "a\r\nIdempotency-Key: b"] {
         http.keyed(key, &events(), "", BODY).await.expect_error(400, "Invalid Idempotency-Key: it must be one header");
     }
-    assert_eq!(server.metrics().encodings_total.get(), 0);
+    server.has_counted(|metrics| &metrics.encodings_total, 0);
     assert_eq!(http.keyed(&"x".repeat(255), &events(), "", BODY).await.status, 200);
     assert_eq!(http.keyed("with blanks ~ !", &events(), "", BODY).await.status, 200);
 }
 
 #[tokio::test]
 async fn duplicates_at_the_same_time_wait_for_one_answer() {
-    let server = TestServer::start();
+    let server = TestServer::alone("answers are remembered by the process that gave them", |_| {});
     let mut client = server.connect().await;
     client.subscribe("a").await;
     let ask = async || server.http().await.keyed("k", &events(), "", BODY).await;

@@ -27,17 +27,27 @@ async fn a_user_is_there_while_a_connection_is_signed_in() {
     assert_eq!((&answer["connected"], &answer["connections"]), (&json!(true), &json!(2)));
     let since = humantime::parse_rfc3339(answer["since"].as_str().unwrap()).unwrap();
     assert!(since.elapsed().unwrap().as_secs() < 10, "{answer}");
+    for client in [one, two] {
+        client.close().await;
+    }
+    eventually("both are gone", || server.connections() == 0).await;
+    http.get(&path, "").await.expect(200, nobody);
+}
+
+#[tokio::test]
+async fn a_users_connections_are_listed_and_users_are_counted() {
+    let server = TestServer::alone("a node lists and adds up its own connections", |_| {});
+    let mut http = server.http().await;
+    let (mut one, mut two) = (server.connect().await, server.connect().await);
+    for client in [&mut one, &mut two] {
+        sign_in(client, "u@1").await;
+    }
     let connections = format!("/apps/{APP}/connections");
     let listed: Value = serde_json::from_str(&http.get(&connections, "user=u@1&limit=1").await.body).unwrap();
     assert_eq!((&listed["connections"], &listed["page"][0]["user_id"]), (&json!(2), &json!("u@1")));
     assert_eq!(listed["cursor"], listed["page"][0]["socket_id"]);
     let stats: Value = serde_json::from_str(&http.get(&format!("/apps/{APP}/stats"), "").await.body).unwrap();
     assert_eq!((&stats["users"], &stats["connections"]), (&json!(1), &json!(2)));
-    for client in [one, two] {
-        client.close().await;
-    }
-    eventually("both are gone", || server.connections() == 0).await;
-    http.get(&path, "").await.expect(200, nobody);
 }
 
 #[tokio::test]

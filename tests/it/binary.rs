@@ -3,6 +3,7 @@
 use crate::support::Client;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -125,7 +126,7 @@ async fn a_reverb_env_is_enough_and_signals_end_it_in_order() {
         let mut server = Running::start(folder.fanfare(&["serve"]));
         let (address, name) = server.address.split_once(' ').unwrap();
         assert_eq!(name, "(a.test)");
-        let mut client = Client::connect(address.parse().unwrap(), "/app/key?protocol=7").await;
+        let mut client = Client::connect(address.parse::<SocketAddr>().unwrap(), "/app/key?protocol=7").await;
         assert_eq!(client.established["activity_timeout"], 30);
         let start = Instant::now();
         server.signal(signal);
@@ -158,7 +159,7 @@ async fn nobody_reading_the_output_is_no_reason_to_end_badly() {
     out.read_line(&mut line).unwrap();
     drop(out);
     let address = line.split("Starting server on ").nth(1).unwrap().trim().to_owned();
-    let mut client = Client::connect(address.parse().unwrap(), "/app/key").await;
+    let mut client = Client::connect(address.parse::<SocketAddr>().unwrap(), "/app/key").await;
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
     assert_eq!(client.closed().await.0, 4200);
     drop(client);
@@ -172,7 +173,7 @@ async fn debugging_shows_each_broadcast_with_its_payload() {
     let mut command = folder.fanfare(&["serve", "--debug"]);
     command.stderr(log);
     let mut server = Running::start(command);
-    let mut client = Client::connect(server.address.parse().unwrap(), "/app/key").await;
+    let mut client = Client::connect(server.address.parse::<SocketAddr>().unwrap(), "/app/key").await;
     client.subscribe("my-channel").await;
     let auth =
         format!("key:{}", fanfare::protocol::signature::Secret::new("secret").sign(&[&client.socket_id, ":private-a"]));
@@ -212,7 +213,7 @@ async fn later_sources_win() {
     command.env("REVERB_SERVER_PATH", "/process");
     let server = Running::start(command);
     let address = server.address.strip_suffix("/process").expect("the path of the process environment");
-    let client = Client::connect(address.parse().unwrap(), "/process/app/key?protocol=7").await;
+    let client = Client::connect(address.parse::<SocketAddr>().unwrap(), "/process/app/key?protocol=7").await;
     assert_eq!(client.established["activity_timeout"], 77);
 }
 
@@ -231,7 +232,7 @@ async fn the_development_server_explains_itself() {
     {
         assert!(printed.contains(part), "{printed}");
     }
-    let mut client = Client::connect(server.address.parse().unwrap(), "/app/app-key?protocol=7").await;
+    let mut client = Client::connect(server.address.parse::<SocketAddr>().unwrap(), "/app/app-key?protocol=7").await;
     client.subscribe("my-channel").await;
     let (_, script) = printed.split_once("in a shell:").unwrap();
     let published = Command::new("sh").args(["-c", script]).output().unwrap();

@@ -1,6 +1,6 @@
 //! Requests that are too large, too slow or cut short: refused before any work, and nobody else notices.
 
-use crate::support::{APP, Http, KEY, TestServer, app, sign, signed};
+use crate::support::{APP, KEY, TestServer, app, sign, signed};
 use fanfare::config::Config;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -121,11 +121,11 @@ async fn a_malformed_head_is_answered_without_a_body() {
 async fn garbage_and_half_requests_hurt_nobody() {
     let server = TestServer::start();
     for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"\0\0\0\0\r\n\r\n", b"GET", b"GET / HTTP/9.9\r\n\r\n", b""] {
-        Http::connect(server.address).await.raw(bytes).await;
+        server.http().await.raw(bytes).await;
     }
     let body = json!({ "name": "e", "channel": "a", "data": "x" }).to_string();
     let request = format!("POST /apps/{APP}/events?{} HTTP/1.1\r\n", signed("POST", "/apps/3/events", &body));
-    Http::connect(server.address).await.raw(format!("{request}Content-Length: 99\r\n\r\n{body}").as_bytes()).await;
+    server.http().await.raw(format!("{request}Content-Length: 99\r\n\r\n{body}").as_bytes()).await;
     let mut client = server.connect().await;
     client.subscribe("a").await;
     server.publish("a", "e", "x").await;

@@ -20,12 +20,12 @@ async fn the_first_frame_names_the_socket() {
         "",
         "?cluster=eu&x=1",
     ] {
-        let client = Client::connect(server.address, &format!("/app/{KEY}{query}")).await;
+        let client = Client::connect(server.place(), &format!("/app/{KEY}{query}")).await;
         assert_eq!(client.established["activity_timeout"], 120);
         let (high, low) = client.socket_id.split_once('.').unwrap();
         assert!([high, low].iter().all(|half| half.parse::<u32>().is_ok_and(|n| (1..=1_000_000_000).contains(&n))));
     }
-    assert_eq!(server.metrics().connections_total.get(), 6);
+    server.has_counted(|metrics| &metrics.connections_total, 6);
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn refusals_are_told_by_close_code_after_the_upgrade() {
         (format!("/app/{KEY}?protocol=-7"), 4007),
         (format!("/app/{KEY}?protocol=abc"), 4007),
     ] {
-        let mut client = Client::open(server.address, &path).await;
+        let mut client = Client::open(server.place(), &path).await;
         if path.ends_with("=3") || path.ends_with("=0") {
             assert_eq!(client.next().await["data"]["code"], code, "{path}");
         }
@@ -72,7 +72,7 @@ async fn refusals_are_told_by_close_code_after_the_upgrade() {
 #[tokio::test]
 async fn protocol_5_reads_an_error_before_the_close() {
     let server = TestServer::start();
-    let mut client = Client::open(server.address, "/app/nobody?protocol=5").await;
+    let mut client = Client::open(server.place(), "/app/nobody?protocol=5").await;
     let frame = client.next().await;
     let expect = json!({ "event": "pusher:error", "data": { "code": 4001, "message": "Application does not exist" } });
     assert_eq!(frame, expect);
@@ -83,7 +83,7 @@ async fn protocol_5_reads_an_error_before_the_close() {
 async fn an_app_at_its_limit_refuses_one_more_until_one_leaves() {
     let server = TestServer::with_limits(|limits| limits.max_connections = 2);
     let (first, mut second) = (server.connect().await, server.connect().await);
-    let mut third = Client::open(server.address, &format!("/app/{KEY}?protocol=7")).await;
+    let mut third = Client::open(server.place(), &format!("/app/{KEY}?protocol=7")).await;
     assert_eq!(third.closed().await.0, 4004);
     second.hears_nothing().await;
     first.close().await;
@@ -97,7 +97,7 @@ async fn apps_do_not_mix() {
         config.apps.push(App::new("4", "other", SECRET));
     });
     let mut ours = server.connect().await;
-    let mut theirs = Client::connect(server.address, "/app/other").await;
+    let mut theirs = Client::connect(server.place(), "/app/other").await;
     ours.subscribe("a").await;
     theirs.subscribe("a").await;
     server.publish("a", "e", "x").await;
@@ -109,11 +109,11 @@ async fn apps_do_not_mix() {
 async fn the_prefix_is_one_way_in_and_the_root_another() {
     let server = TestServer::with(|config| config.server.path = "/ws".to_owned());
     for prefix in ["/ws", ""] {
-        Client::connect(server.address, &format!("{prefix}/app/{KEY}?protocol=7")).await.hears_nothing().await;
+        Client::connect(server.place(), &format!("{prefix}/app/{KEY}?protocol=7")).await.hears_nothing().await;
         let mut http = server.http().await;
         http.request("GET", &format!("{prefix}/up"), "").await.expect(200, r#"{"health":"OK"}"#);
     }
-    let mut lost = Client::open(server.address, &format!("/other/app/{KEY}")).await;
+    let mut lost = Client::open(server.place(), &format!("/other/app/{KEY}")).await;
     assert_eq!(lost.closed().await.0, 4005);
 }
 
@@ -123,11 +123,12 @@ async fn origins_are_checked_where_they_are_configured() {
     for (origin, expect) in
         [(Some("https://app.example.test"), None), (Some("https://evil.test"), Some(4009)), (None, Some(4009))]
     {
-        let mut request = format!("ws://{}/app/{KEY}", server.address).into_client_request().unwrap();
+        let place = server.place();
+        let mut request = format!("ws://{place}/app/{KEY}").into_client_request().unwrap();
         if let Some(origin) = origin {
             request.headers_mut().insert("origin", origin.parse().unwrap());
         }
-        let mut client = Client::request(server.address, request).await;
+        let mut client = Client::request(place, request).await;
         match expect {
             Some(code) => assert_eq!(client.closed().await.0, code),
             None => assert_eq!(client.next().await["event"], "pusher:connection_established"),

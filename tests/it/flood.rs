@@ -63,5 +63,5 @@ async fn coming_and_going_without_end_disconnects_nobody_else() {
         }
     }
     restless.await.unwrap();
-    assert_eq!(server.metrics().closed_over_bytes_total.get(), 0);
+    assert_eq!(server.total(|metrics| &metrics.closed_over_bytes_total), 0);
 }

@@ -119,12 +119,12 @@ async fn a_second_subscribe_of_the_same_connection_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn crowds_converge() {
     let server = TestServer::start();
-    let address = server.address;
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..50 {
+        let place = server.place();
         tasks.spawn(async move {
             let path = format!("/app/{}?protocol=7", crate::support::KEY);
-            let mut client = Client::connect(address, &path).await;
+            let mut client = Client::connect(place, &path).await;
             // Frames of members who came meanwhile may be waiting after the roster, never before it.
             let roster = presence(&mut client, &format!(r#"{{"user_id":{}}}"#, n % 30)).await;
             let ids: BTreeSet<String> = serde_json::from_value(roster["ids"].clone()).unwrap();

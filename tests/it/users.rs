@@ -1,14 +1,18 @@
 //! Signed-in users over real sockets: what sessions alone cannot show.
 
-use crate::support::{SECRET, TestServer, auth, eventually};
+use crate::support::{APP, Http, SECRET, TestServer, auth, eventually};
 use fanfare::app::App;
-use fanfare::protocol::UserId;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 fn signin(socket_id: &str, user_data: &str) -> Value {
     let auth = auth(&[socket_id, "::user::", user_data]);
     json!({ "event": "pusher:signin", "data": { "auth": auth, "user_data": user_data } })
+}
+
+/// Ends the connections of user 1.
+async fn terminate(http: &mut Http) {
+    http.post(&format!("/apps/{APP}/users/1/terminate_connections"), "", "{}").await.expect(200, "{}");
 }
 
 /// Megabytes wait for a user who does not read; once they are terminated, only the frame in hand still goes out.
@@ -26,8 +30,7 @@ async fn a_terminated_user_is_not_sent_what_waits() {
     for n in 0..sent {
         http.trigger(&json!({ "name": n.to_string(), "channel": "a", "data": data })).await.expect(200, "{}");
     }
-    let app = server.node.app(crate::support::APP).unwrap();
-    assert_eq!(server.node.terminate_user(app, &UserId::new("1")), 1);
+    terminate(&mut http).await;
     let mut heard = 0;
     let close = loop {
         match client.message().await {
@@ -59,16 +62,15 @@ async fn a_terminated_user_who_never_reads_is_cut_within_the_write_deadline() {
     for n in 0..300 {
         http.trigger(&json!({ "name": n.to_string(), "channel": "a", "data": data })).await.expect(200, "{}");
     }
-    let app = server.node.app(crate::support::APP).unwrap();
-    server.node.terminate_user(app, &UserId::new("1"));
+    terminate(&mut http).await;
     eventually("the connection is gone", || server.connections() == 0).await;
-    assert_eq!(server.metrics().closed_over_deadline_total.get(), 0, "it was terminated, not given up");
+    assert_eq!(server.total(|metrics| &metrics.closed_over_deadline_total), 0, "it was terminated, not given up");
 }
 
 #[tokio::test]
 async fn every_key_of_an_app_connects_and_signs() {
     let server = TestServer::with(|config| config.apps[0].keys.add("next-key", "next-secret"));
-    let mut client = crate::support::Client::connect(server.address, "/app/next-key?protocol=7").await;
+    let mut client = crate::support::Client::connect(server.place(), "/app/next-key?protocol=7").await;
     client.subscribe("private-a").await;
     let signature = fanfare::protocol::signature::Secret::new("next-secret");
     let signature = signature.sign(&[&client.socket_id, ":private-b"]);
@@ -82,7 +84,8 @@ async fn every_key_of_an_app_connects_and_signs() {
 /// Large crowds are told their number some seconds later, by the server's own clock.
 #[tokio::test]
 async fn a_crowd_hears_its_number_in_the_end() {
-    let server = TestServer::with(|config| config.apps[0].features.subscription_count_events = true);
+    let why = "a hundred joins would each wait for the numbers that nodes tell four times a second";
+    let server = TestServer::alone(why, |config| config.apps[0].features.subscription_count_events = true);
     let mut clients = Vec::new();
     for _ in 0..102 {
         let mut client = server.connect().await;
@@ -115,15 +118,16 @@ async fn refused_handshakes_of_apps_that_mind() {
         ("/app/strict?version=x", 4006),
         ("/app/strict?protocol=3", 4007),
     ] {
-        let mut client = crate::support::Client::open(server.address, path).await;
+        let mut client = crate::support::Client::open(server.place(), path).await;
         assert_eq!(client.closed().await.0, code, "{path}");
     }
-    crate::support::Client::connect(server.address, "/app/strict?protocol=7").await;
+    crate::support::Client::connect(server.place(), "/app/strict?protocol=7").await;
     for (scheme, accepted) in [("https", true), ("WSS", true), ("https, http", true), ("http", false)] {
         use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-        let mut request = format!("ws://{}/app/tls?protocol=7", server.address).into_client_request().unwrap();
+        let place = server.place();
+        let mut request = format!("ws://{place}/app/tls?protocol=7").into_client_request().unwrap();
         request.headers_mut().insert("x-forwarded-proto", scheme.parse().unwrap());
-        let mut client = crate::support::Client::request(server.address, request).await;
+        let mut client = crate::support::Client::request(place, request).await;
         if accepted {
             assert_eq!(client.next().await["event"], "pusher:connection_established", "{scheme}");
         } else {

@@ -1,9 +1,9 @@
 //! A WebSocket client that hides nothing.
 
 use super::PATIENCE;
+use super::nodes::{Place, Visit};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
-use std::net::SocketAddr;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -18,12 +18,13 @@ pub(crate) struct Client {
     pub(crate) established: Value,
     /// An event that is read over, for servers may send it to whoever has not asked.
     pub(crate) skips: Option<&'static str>,
+    visit: Visit,
 }
 
 impl Client {
     /// Connects and reads the first frame, which must be `connection_established`.
-    pub(crate) async fn connect(address: SocketAddr, path: &str) -> Self {
-        let mut client = Self::open(address, path).await;
+    pub(crate) async fn connect(place: impl Into<Place>, path: &str) -> Self {
+        let mut client = Self::open(place, path).await;
         client.greeted().await;
         client
     }
@@ -37,18 +38,25 @@ impl Client {
     }
 
     /// Connects and reads nothing.
-    pub(crate) async fn open(address: SocketAddr, path: &str) -> Self {
-        Self::request(address, format!("ws://{address}{path}").into_client_request().unwrap()).await
+    pub(crate) async fn open(place: impl Into<Place>, path: &str) -> Self {
+        let place = place.into();
+        let url = format!("ws://{place}{path}");
+        Self::request(place, url.into_client_request().unwrap()).await
     }
 
-    pub(crate) async fn request(address: SocketAddr, request: Request) -> Self {
+    pub(crate) async fn request(place: impl Into<Place>, request: Request) -> Self {
+        let place = place.into();
+        let (address, visit) = (place.address, place.visit());
+        visit.settle(false).await;
         let stream = TcpStream::connect(address).await.unwrap();
         let (socket, _) = timeout(PATIENCE, client_async(request, stream)).await.unwrap().unwrap();
-        Self { socket, socket_id: String::new(), established: Value::Null, skips: None }
+        Self { socket, socket_id: String::new(), established: Value::Null, skips: None, visit }
     }
 
     pub(crate) async fn message(&mut self) -> Message {
-        timeout(PATIENCE, self.socket.next()).await.expect("nothing came").expect("closed").unwrap()
+        let message = timeout(PATIENCE, self.socket.next()).await.expect("nothing came");
+        self.visit.changed();
+        message.expect("closed").unwrap()
     }
 
     /// The next text frame, which must be an object with an event (CON-26).
@@ -79,7 +87,9 @@ impl Client {
         }
     }
 
+    /// Sends a text, once all that was done before is known to all nodes.
     pub(crate) async fn text(&mut self, text: impl Into<String>) {
+        self.visit.settle(false).await;
         self.socket.send(Message::text(text.into())).await.unwrap();
     }
 

@@ -4,6 +4,11 @@ mod aim;
 mod client;
 #[path = "../../support/http.rs"]
 mod http;
+#[path = "../../support/nodes/mod.rs"]
+mod nodes;
+#[cfg(any(feature = "nats", feature = "redis"))]
+#[path = "../../support/servers/mod.rs"]
+mod servers;
 mod target;
 #[path = "../../support/wire.rs"]
 mod wire;
@@ -33,6 +38,10 @@ pub(crate) enum Needs {
     Server { why: &'static str, config: &'static str },
     /// This crate's own code, or this crate's own process.
     Us { why: &'static str },
+    /// An app with settings of its own on one node, wherever the others run on three.
+    One { why: &'static str, config: &'static str },
+    /// Three nodes that act as one.
+    Nodes { why: &'static str },
 }
 
 /// One statement of the protocol.
@@ -53,8 +62,12 @@ impl Statement {
     /// Why the statement cannot be judged of the server that the suite is pointed at.
     pub(crate) fn skipped(&self) -> Option<&'static str> {
         match self.needs {
-            Needs::App { why, .. } | Needs::Server { why, .. } | Needs::Us { why } if is_foreign() => Some(why),
-            _ => None,
+            Needs::Nothing => None,
+            Needs::App { why, .. }
+            | Needs::Server { why, .. }
+            | Needs::Us { why }
+            | Needs::One { why, .. }
+            | Needs::Nodes { why } => is_foreign().then_some(why),
         }
     }
 }
@@ -66,7 +79,7 @@ macro_rules! statements {
             id: $id,
             title: $title,
             needs: $needs,
-            run: |$target| Box::pin(async move { let _ = &$target; $run }),
+            run: |mut $target| Box::pin(async move { let _ = &mut $target; $run }),
         }),*];
     };
 }

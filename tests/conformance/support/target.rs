@@ -1,26 +1,42 @@
-//! The server that a statement is run against: the one the suite is pointed at, or a process of its own.
+//! The server that a statement is run against: the one the suite is pointed at, a process of its own, or three nodes.
 
 use super::aim::{Aim, aim};
+use super::nodes::{Kind, Nodes, Place};
 use super::{Answer, COUNT, Client, Credentials, Http, Needs, PATIENCE, Statement};
+use fanfare::config::{Config, Sources};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
+/// The query with which a current pusher-js connects.
+const PUSHER_JS: &str = "protocol=7&client=js&version=8.6.0&flash=false";
+
 /// A server to talk to. One that was started for a statement ends with it.
 pub(crate) struct Target {
-    pub(crate) address: SocketAddr,
+    server: Server,
     /// What stands before every path, such as `/ws`.
     pub(crate) prefix: String,
-    process: Option<Process>,
 }
 
+enum Server {
+    Foreign(SocketAddr),
+    Process(Process),
+    Nodes(Nodes),
+}
+
+/// This crate's binary.
 struct Process {
     child: Child,
-    config: PathBuf,
+    address: SocketAddr,
+    _config: Settings,
 }
+
+/// A config file that is gone after the statement.
+struct Settings(PathBuf);
 
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(format!("CONFORMANCE_{name}")).ok().filter(|text| !text.is_empty())
@@ -54,43 +70,39 @@ impl Target {
     /// What the statement needs.
     pub(crate) async fn of(statement: &Statement) -> Self {
         let aim = aim().unwrap_or_else(|why| panic!("{why}"));
-        match (aim, statement.needs) {
+        let server = match (aim, statement.needs) {
             (Some(Aim { address, prefix }), Needs::Nothing) => {
-                Self { address: *address, prefix: prefix.clone(), process: None }
+                return Self { server: Server::Foreign(*address), prefix: prefix.clone() };
             }
-            (_, Needs::App { config, .. }) => Self::start("", config),
-            (_, Needs::Server { config, .. }) => Self::start(config, ""),
-            _ => Self::start("", ""),
+            (_, Needs::Us { .. } | Needs::One { .. }) => Server::one(&statement.needs),
+            (_, Needs::Nodes { .. }) => Server::three(Kind::wanted().unwrap_or(Kind::Memory), &statement.needs),
+            _ => match Kind::wanted() {
+                None => Server::one(&statement.needs),
+                Some(kind) => Server::three(kind, &statement.needs),
+            },
+        };
+        Self { server, prefix: String::new() }
+    }
+
+    /// Where to connect: where there are several nodes, at another one each time.
+    pub(crate) fn place(&self) -> Place {
+        match &self.server {
+            Server::Foreign(address) | Server::Process(Process { address, .. }) => (*address).into(),
+            Server::Nodes(nodes) => nodes.place(),
         }
     }
 
-    /// Starts this crate's binary on a free port, with settings of the server and of the app.
-    fn start(server: &str, app: &str) -> Self {
-        let Credentials { id, key, secret } = credentials();
-        // TOML takes JSON's strings.
-        let [id, key, secret] = [id, key, secret].map(|text| json!(text));
-        let config = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(super::unique("conformance-") + ".toml");
-        let app = format!("[[apps]]\nid = {id}\nkey = {key}\nsecret = {secret}\n{app}\n");
-        std::fs::write(&config, format!("[server]\nhost = \"127.0.0.1\"\nport = 0\n{server}\n{app}")).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_fanfare"))
-            .args(["serve", "--config"])
-            .arg(&config)
-            .current_dir(env!("CARGO_TARGET_TMPDIR"))
-            .env_clear()
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = lines.next().expect("the server ended at once").unwrap();
-        let (_, address) = line.split_once(" on ").expect("an announcement");
-        let address = address.split(['/', ' ']).next().unwrap().parse().expect("an address");
-        Self { address, prefix: String::new(), process: Some(Process { child, config }) }
+    /// Connects to the node number `n` as a current pusher-js does.
+    pub(crate) async fn connect_to(&self, n: usize) -> Client {
+        let Server::Nodes(nodes) = &self.server else { panic!("there is one node") };
+        let mut client = Client::connect(nodes.at(n), &key_path(PUSHER_JS)).await;
+        client.skips = Some(COUNT);
+        client
     }
 
     /// Connects as a current pusher-js does.
     pub(crate) async fn connect(&self) -> Client {
-        self.connect_as("protocol=7&client=js&version=8.6.0&flash=false").await
+        self.connect_as(PUSHER_JS).await
     }
 
     /// Connects with this query; the connection must be established.
@@ -101,13 +113,13 @@ impl Target {
     }
 
     /// The WebSocket URL of a path below the target's prefix.
-    pub(crate) fn url(&self, path: &str) -> String {
-        format!("ws://{}{}{path}", self.address, self.prefix)
+    pub(crate) fn url(&self, place: &Place, path: &str) -> String {
+        format!("ws://{place}{}{path}", self.prefix)
     }
 
     /// Opens a WebSocket and reads nothing.
     pub(crate) async fn open(&self, path: &str) -> Client {
-        let mut client = Client::open(self.address, &format!("{}{path}", self.prefix)).await;
+        let mut client = Client::open(self.place(), &format!("{}{path}", self.prefix)).await;
         client.skips = Some(COUNT);
         client
     }
@@ -119,7 +131,7 @@ impl Target {
 
     /// A keep-alive connection to the HTTP API.
     pub(crate) async fn http(&self) -> Http {
-        Http::connect(self.address).await
+        Http::connect(self.place()).await
     }
 
     /// The path of one of the app's API routes.
@@ -156,8 +168,67 @@ impl Target {
 
     /// Asks the process to stop in an orderly way.
     pub(crate) fn terminate(&self) {
-        let id = self.process.as_ref().expect("only our own process is stopped").child.id().to_string();
+        let Server::Process(process) = &self.server else { panic!("only our own process is stopped") };
+        let id = process.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    }
+
+    /// Ends the node number `n` as a crash does.
+    pub(crate) fn kill(&mut self, n: usize) {
+        let Server::Nodes(nodes) = &mut self.server else { panic!("there is one node") };
+        nodes.kill(n);
+    }
+}
+
+impl Server {
+    /// Starts this crate's binary on a free port.
+    fn one(needs: &Needs) -> Self {
+        let config = Settings::of(needs);
+        let mut child = Command::new(env!("CARGO_BIN_EXE_fanfare"))
+            .args(["serve", "--config"])
+            .arg(&config.0)
+            .current_dir(env!("CARGO_TARGET_TMPDIR"))
+            .env_clear()
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = lines.next().expect("the server ended at once").unwrap();
+        let (_, address) = line.split_once(" on ").expect("an announcement");
+        let address = address.split(['/', ' ']).next().unwrap().parse().expect("an address");
+        Self::Process(Process { child, address, _config: config })
+    }
+
+    /// Starts three nodes in this process, from the same kind of file.
+    fn three(kind: Kind, needs: &Needs) -> Self {
+        let file = Settings::of(needs);
+        let sources = Sources {
+            directory: PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
+            environment: BTreeMap::new(),
+            env_file: None,
+            config_file: Some(file.0.clone()),
+            flags: Vec::new(),
+        };
+        Self::Nodes(Nodes::start(Some(kind), || Config::load(&sources).unwrap()))
+    }
+}
+
+impl Settings {
+    /// Settings of the server and of the app.
+    fn of(needs: &Needs) -> Self {
+        let (server, app) = match needs {
+            Needs::Server { config, .. } => (*config, ""),
+            Needs::App { config, .. } | Needs::One { config, .. } => ("", *config),
+            Needs::Nothing | Needs::Us { .. } | Needs::Nodes { .. } => ("", ""),
+        };
+        let Credentials { id, key, secret } = credentials();
+        // TOML takes JSON's strings.
+        let [id, key, secret] = [id, key, secret].map(|text| json!(text));
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(super::unique("conformance-") + ".toml");
+        let app = format!("[[apps]]\nid = {id}\nkey = {key}\nsecret = {secret}\n{app}\n");
+        std::fs::write(&path, format!("[server]\nhost = \"127.0.0.1\"\nport = 0\n{server}\n{app}")).unwrap();
+        Self(path)
     }
 }
 
@@ -190,7 +261,12 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = std::fs::remove_file(&self.config);
+    }
+}
+
+impl Drop for Settings {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 

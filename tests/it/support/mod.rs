@@ -4,25 +4,26 @@ mod api;
 mod client;
 #[path = "../../support/http.rs"]
 mod http;
+#[path = "../../support/nodes/mod.rs"]
+mod nodes;
+#[cfg(any(feature = "nats", feature = "redis"))]
+#[path = "../../support/servers/mod.rs"]
+mod servers;
 #[path = "../../support/wire.rs"]
 mod wire;
 
 pub(crate) use http::{Answer, Credentials, Http, now, sign, signed};
+pub(crate) use nodes::Place;
 pub(crate) use wire::{Client, data};
 
 use fanfare::app::{App, Limits};
-use fanfare::broker::{Broker, Inbox, memory};
-use fanfare::cluster::Settings;
+use fanfare::broker::memory;
 use fanfare::config::{self, Config};
-use fanfare::metrics::Metrics;
+use fanfare::metrics::{Counter, Metrics};
 use fanfare::node::Node;
 use fanfare::protocol::signature::Secret;
-use fanfare::server::{Bus, Server};
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::thread::JoinHandle;
+use nodes::{Bus, Kind, Nodes};
 use std::time::Duration;
-use tokio::sync::oneshot;
 use tokio::time::{interval, timeout};
 
 pub(crate) const APP: &str = "3";
@@ -37,13 +38,9 @@ pub(crate) fn credentials() -> Credentials {
 /// How long anything may take before a test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A server with a thread of its own. Dropping it stops it and fails the test if anything is left.
-pub(crate) struct TestServer {
-    pub(crate) address: SocketAddr,
-    pub(crate) node: Arc<Node>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
+/// The server under test: one node, or three that act as one. Dropping it stops it and fails the test if anything is
+/// left.
+pub(crate) struct TestServer(Nodes);
 
 /// The app of every test, for tests to change.
 pub(crate) fn app() -> App {
@@ -55,54 +52,60 @@ impl TestServer {
         Self::with(|_| {})
     }
 
-    pub(crate) fn with_limits(adjust: impl FnOnce(&mut Limits)) -> Self {
+    pub(crate) fn with_limits(adjust: impl Fn(&mut Limits)) -> Self {
         Self::with(|config| adjust(&mut config.apps[0].limits))
     }
 
-    pub(crate) fn with(adjust: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) fn with(adjust: impl Fn(&mut Config)) -> Self {
+        Self::on(Kind::wanted(), adjust)
+    }
+
+    /// One node, wherever the others run on three. `_why` says what makes the test one of a single node.
+    pub(crate) fn alone(_why: &str, adjust: impl Fn(&mut Config)) -> Self {
         Self::on(None, adjust)
     }
 
-    /// One of several servers, on a bus within this process.
-    pub(crate) fn of(bus: &memory::Bus) -> Self {
-        Self::linked(bus).0
+    /// Three nodes, wherever the others run on one.
+    pub(crate) fn three() -> Self {
+        Self::on(Some(Kind::wanted().unwrap_or(Kind::Memory)), |_| {})
     }
 
-    /// The same with its link, to be cut.
-    pub(crate) fn linked(bus: &memory::Bus) -> (Self, memory::Memory) {
-        let (feed, inbox) = Inbox::new(64 << 20);
-        let link = bus.connect(feed);
-        let broker = Broker::Memory(link.clone());
-        let settings = Settings::from(&config::Cluster::default());
-        (Self::on(Some(Bus { broker, inbox, settings }), |_| {}), link)
+    /// Three nodes, and the link of the first.
+    pub(crate) fn linked() -> (Self, memory::Memory) {
+        let server = Self::on(Some(Kind::Memory), |_| {});
+        let Some(Bus::Memory(_, links)) = &server.0.bus else { unreachable!("it was asked for") };
+        let link = links[0].clone();
+        (server, link)
     }
 
-    fn on(bus: Option<Bus>, adjust: impl FnOnce(&mut Config)) -> Self {
-        let server = config::Server { host: "127.0.0.1".to_owned(), port: 0, ..config::Server::default() };
-        let mut config = Config::new(server, vec![app()]);
-        adjust(&mut config);
-        let (stop, stopped) = oneshot::channel();
-        let (started, start) = std::sync::mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-            runtime.block_on(async {
-                let server = Server::bind(config, bus).await.unwrap();
-                started.send((server.local_addr().unwrap(), server.node().clone())).unwrap();
-                server.run(async { drop(stopped.await) }).await;
-            });
-        });
-        let (address, node) = start.recv().unwrap();
-        Self { address, node, stop: Some(stop), thread: Some(thread) }
+    fn on(kind: Option<Kind>, adjust: impl Fn(&mut Config)) -> Self {
+        let config = || {
+            let server = config::Server { host: "127.0.0.1".to_owned(), port: 0, ..config::Server::default() };
+            let mut config = Config::new(server, vec![app()]);
+            adjust(&mut config);
+            config
+        };
+        Self(Nodes::start(kind, config))
+    }
+
+    /// Where to connect: at another node each time.
+    pub(crate) fn place(&self) -> Place {
+        self.0.place()
+    }
+
+    /// Where to connect to reach the node number `n`.
+    pub(crate) fn at(&self, n: usize) -> Place {
+        self.0.at(n)
     }
 
     /// Connects as a current client and reads the first frame.
     pub(crate) async fn connect(&self) -> Client {
-        Client::connect(self.address, &format!("/app/{KEY}?protocol=7&client=js&version=8.6.0&flash=false")).await
+        connect(self.place()).await
     }
 
     /// A keep-alive connection to the HTTP API.
     pub(crate) async fn http(&self) -> Http {
-        Http::connect(self.address).await
+        Http::connect(self.place()).await
     }
 
     /// Publishes a text as one event, and expects it to be accepted.
@@ -111,33 +114,54 @@ impl TestServer {
         self.http().await.trigger(&body).await.expect(200, "{}");
     }
 
-    pub(crate) fn metrics(&self) -> &Metrics {
-        self.node.metrics()
+    /// What all nodes count, added up.
+    pub(crate) fn total(&self, of: impl Fn(&Metrics) -> &Counter) -> u64 {
+        self.nodes().map(|node| of(node.metrics()).get()).sum()
     }
 
+    /// Expects the node to have counted so much. What several count of one thing, and of finding out what they know of
+    /// each other, is nobody's promise.
+    #[track_caller]
+    pub(crate) fn has_counted(&self, of: impl Fn(&Metrics) -> &Counter, expect: u64) {
+        if self.nodes().len() == 1 {
+            assert_eq!(self.total(of), expect);
+        }
+    }
+
+    fn nodes(&self) -> impl ExactSizeIterator<Item = &Node> {
+        self.0.running.iter().map(|running| &*running.node)
+    }
+
+    /// The node number `n` itself.
+    pub(crate) fn node(&self, n: usize) -> &Node {
+        self.nodes().nth(n).unwrap()
+    }
+
+    /// Connections of all nodes.
     pub(crate) fn connections(&self) -> usize {
-        self.node.connections()
+        self.nodes().map(Node::connections).sum()
     }
 
+    /// Channels with a subscriber, once for each node that has one.
     pub(crate) fn channels(&self) -> usize {
-        self.node.channels()
+        self.nodes().map(Node::channels).sum()
     }
 
-    /// Asks the server to stop, without waiting for it.
-    pub(crate) fn begin_stop(&mut self) {
-        self.stop.take().unwrap().send(()).unwrap();
+    /// Asks the server to stop, without waiting for it. What was published before has reached the subscribers' nodes.
+    pub(crate) async fn begin_stop(&mut self) {
+        self.place().visit().settle(false).await;
+        self.0.stop();
+    }
+
+    /// Ends the node number `n` as a crash does.
+    pub(crate) fn kill(&mut self, n: usize) {
+        self.0.kill(n);
     }
 }
 
-impl Drop for TestServer {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        let ended = self.thread.take().unwrap().join();
-        if !std::thread::panicking() {
-            ended.unwrap();
-            assert_eq!((self.connections(), self.channels()), (0, 0), "connections and channels left behind");
-        }
-    }
+/// Connects as a current client and reads the first frame.
+pub(crate) async fn connect(place: Place) -> Client {
+    Client::connect(place, &format!("/app/{KEY}?protocol=7&client=js&version=8.6.0&flash=false")).await
 }
 
 /// Waits for a number to become what it should.
