@@ -197,16 +197,15 @@ impl Client {
             Event { stream: tab.stream(), id: self.world.id(), except: None }
         };
         self.world.count("client events");
-        send(socket, &json!({ "event": "client-whisper", "channel": channel, "data": event.data() })).await
+        send(socket, &json!({ "event": "client-whisper", "channel": channel, "data": event.data(0) })).await
     }
 
     async fn hear(&self, socket: &mut Socket, text: &str) -> Result<(), Error> {
         let frame: Value = serde_json::from_str(text).unwrap_or_default();
         let (heard, who) = {
             let tab = &mut self.world.state().tabs[self.at];
-            let who = || format!("{} of {} on {:?}", tab.name, tab.user, tab.place);
-            let who = who();
-            (tab.hear(&frame, Instant::now()), who)
+            let place = tab.place.expect("it is connected");
+            (tab.hear(&frame, Instant::now()), format!("{} of {} on {place}", tab.name, tab.user))
         };
         match heard {
             Ok(Heard::Nothing) => {}

@@ -22,6 +22,7 @@ mod quiet;
 mod redis;
 mod report;
 mod tab;
+mod tab_tests;
 mod world;
 
 use client::Client;
@@ -44,6 +45,12 @@ const PUBLISHERS: usize = 4;
 /// A run that is longer than that has longer pauses.
 const LONG: Duration = Duration::from_secs(300);
 
+/// A node that says nothing is given up before that.
+const GIVEN_UP: Duration = Duration::from_secs(9);
+
+/// A round begins only if there is that much time for it; most take longer.
+const LAST_ROUND: Duration = Duration::from_secs(5);
+
 fn variable<T: std::str::FromStr>(name: &str) -> Option<T> {
     let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
@@ -63,7 +70,11 @@ fn main() -> ExitCode {
         println!("chaos: seed {seed}");
         if held { Ok(()) } else { Err("an invariant was violated".into()) }
     });
-    libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit_code()
+    let of_clients = Trial::test("a_client_notices_what_it_must_not_be_told", || {
+        tab_tests::run();
+        Ok(())
+    });
+    libtest_mimic::run(&Arguments::from_args(), vec![of_clients, trial]).exit_code()
 }
 
 /// The report, and whether every invariant held.
@@ -86,7 +97,7 @@ async fn run(seed: u64, length: Duration) -> (String, bool) {
     }
     let mut schedule = Schedule::new(seed, length > LONG);
     let mut held = true;
-    while held && start.elapsed() < length {
+    while held && start.elapsed() + LAST_ROUND + GIVEN_UP < length {
         let round = schedule.round();
         world.act(true);
         join_all(round.faults.into_iter().map(|due| cluster.suffer(due))).await;
@@ -98,6 +109,12 @@ async fn run(seed: u64, length: Duration) -> (String, bool) {
         quiet::close_accounts(&world);
         held = held && world.state().violations.is_empty();
         world.count("rounds");
+    }
+    if held {
+        // What would be wrong only once a node takes another for dead.
+        sleep(GIVEN_UP).await;
+        quiet::settle(&world, &cluster, "settled for good").await;
+        held = world.state().violations.is_empty();
     }
     (report::write(&world, seed, STEADY + ROAMING, start.elapsed()), held)
 }

@@ -25,6 +25,9 @@ impl Node {
         std::fs::create_dir_all(&folder).unwrap();
         let env = format!("REVERB_APP_ID={APP}\nREVERB_APP_KEY={KEY}\nREVERB_APP_SECRET={SECRET}\n");
         std::fs::write(folder.join(".env"), env).unwrap();
+        // The first node lets little wait for the bus, and so refuses events while that is away.
+        let config = if index == 0 { "[cluster]\noutage_bytes = 65_536\n" } else { "" };
+        std::fs::write(folder.join("fanfare.toml"), config).unwrap();
         let node = Self { index, port: free_port(), folder, redis, world: world.clone(), running: Mutex::default() };
         node.again();
         node
@@ -33,7 +36,8 @@ impl Node {
     /// Starts its process, and waits until it listens.
     pub(crate) fn again(&self) {
         let mut child = Command::new(env!("CARGO_BIN_EXE_fanfare"))
-            .args(["serve", "--debug", "--host", "127.0.0.1", "--port", &self.port.to_string()])
+            .args(["serve", "--debug", "--config", "fanfare.toml"])
+            .args(["--host", "127.0.0.1", "--port", &self.port.to_string()])
             .current_dir(&self.folder)
             .env_clear()
             .envs([("REVERB_SCALING_ENABLED", "true"), ("NO_COLOR", "1")])

@@ -9,6 +9,10 @@ use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
+const MOST_PADDING: usize = 4000;
+/// Events after which another node is chosen, so that new ones get some.
+const AT_ONE: usize = 40;
+
 /// An event that was accepted.
 #[derive(Clone, Debug)]
 pub(crate) struct Published {
@@ -54,10 +58,11 @@ impl Publisher {
     /// Publishes through one process until it no longer answers, or for a while.
     async fn publish_at(&mut self, place: Place, mut api: Api) {
         let mut phase = self.world.phase();
-        for _ in 0..200 {
+        for _ in 0..AT_ONE {
             let _ = phase.wait_for(|phase| phase.acting).await;
             let (event, channels) = self.draw();
-            let mut body = json!({ "name": "news", "channels": channels, "data": event.data() });
+            let data = event.data(self.dice.below(MOST_PADDING));
+            let mut body = json!({ "name": "news", "channels": channels, "data": data });
             if let Some(except) = &event.except {
                 body["socket_id"] = except.as_str().into();
             }

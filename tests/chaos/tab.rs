@@ -61,8 +61,11 @@ pub(crate) enum Heard {
 }
 
 impl Event {
-    pub(crate) fn data(&self) -> String {
-        serde_json::json!({ "stream": self.stream, "id": self.id, "except": self.except }).to_string()
+    /// As text that is longer by `padding`.
+    pub(crate) fn data(&self, padding: usize) -> String {
+        let padding = "x".repeat(padding);
+        let Self { stream, id, except } = self;
+        serde_json::json!({ "stream": stream, "id": id, "except": except, "padding": padding }).to_string()
     }
 
     fn of(frame: &Value) -> Option<Self> {
