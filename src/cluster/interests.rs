@@ -24,6 +24,8 @@ struct State {
     topics: HashMap<Topic, Interest>,
     /// Topics that somebody has let go of, oldest first. Some of them are held again.
     idle: VecDeque<(Instant, Topic)>,
+    /// The highest number heard from each node, on any topic.
+    heard: Vec<(NodeId, u64)>,
 }
 
 #[derive(Debug)]
@@ -34,6 +36,9 @@ struct Interest {
     stands: watch::Receiver<bool>,
     pins: usize,
     since: Instant,
+    /// The highest number heard from each node before: a node that does not know whether the bus has handed out what it
+    /// said says it again, maybe to subscribers who have left and come back.
+    before: Vec<(NodeId, u64)>,
     /// The last number heard from each node: what is not above it is a repeat.
     heard: Vec<(NodeId, u64)>,
 }
@@ -75,7 +80,8 @@ impl Interests {
     pub fn pin(&self, topic: Topic, app: &str, channel: &ChannelName) -> Pinned {
         let mut subscribe = None;
         let mut state = self.0.lock();
-        let interest = state.topics.entry(topic.clone()).or_insert_with(|| {
+        let State { topics, heard, .. } = &mut *state;
+        let interest = topics.entry(topic.clone()).or_insert_with(|| {
             let (sender, stands) = watch::channel(false);
             subscribe = Some(sender);
             Interest {
@@ -84,6 +90,7 @@ impl Interests {
                 stands,
                 pins: 0,
                 since: super::now(),
+                before: heard.clone(),
                 heard: Vec::new(),
             }
         });
@@ -103,16 +110,14 @@ impl Interests {
         born: Option<Instant>,
     ) -> Option<(Arc<str>, ChannelName)> {
         let mut state = self.0.lock();
-        let interest = state.topics.get_mut(topic).filter(|interest| born.is_none_or(|born| born >= interest.since))?;
-        match interest.heard.iter_mut().find(|(known, _)| *known == node) {
-            Some((_, heard)) if number <= *heard => return None,
-            Some((_, heard)) => *heard = number,
-            None => {
-                if interest.heard.len() == MOST_HEARD {
-                    interest.heard.remove(0);
-                }
-                interest.heard.push((node, number));
-            }
+        let State { topics, heard, .. } = &mut *state;
+        let interest = topics.get_mut(topic).filter(|interest| born.is_none_or(|born| born >= interest.since))?;
+        if number <= last(&interest.before, node).max(last(&interest.heard, node)) {
+            return None;
+        }
+        note(&mut interest.heard, node, number);
+        if number > last(heard, node) {
+            note(heard, node, number);
         }
         Some((interest.app.clone(), interest.channel.clone()))
     }
@@ -154,6 +159,23 @@ impl Interests {
     /// Whether no topic is.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// The last number of a node; 0, which none has, if there is none.
+fn last(heard: &[(NodeId, u64)], node: NodeId) -> u64 {
+    heard.iter().find(|(known, _)| *known == node).map_or(0, |(_, number)| *number)
+}
+
+fn note(heard: &mut Vec<(NodeId, u64)>, node: NodeId, number: u64) {
+    match heard.iter_mut().find(|(known, _)| *known == node) {
+        Some((_, last)) => *last = number,
+        None => {
+            if heard.len() == MOST_HEARD {
+                heard.remove(0);
+            }
+            heard.push((node, number));
+        }
     }
 }
 
@@ -208,6 +230,19 @@ mod tests {
         assert_eq!(release(&interests, soon, &[]), ["t.a"]);
         assert!(interests.is_empty());
         assert!(pin(&interests, "a").subscribe.is_some());
+    }
+
+    #[test]
+    fn what_was_heard_is_a_repeat_for_those_who_come_back() {
+        let (interests, soon) = (Interests::default(), Instant::now() + Duration::from_secs(60));
+        let hear = |number| interests.hear(&topic("a"), NodeId(2), number, None).is_some();
+        let first = pin(&interests, "a");
+        assert!(hear(5));
+        drop(first.pin);
+        assert_eq!(release(&interests, soon, &[]), ["t.a"]);
+        let _again = pin(&interests, "a");
+        assert_eq!([hear(5), hear(6)], [false, true]);
+        assert!(interests.hear(&topic("a"), NodeId(3), 1, None).is_some());
     }
 
     #[test]
