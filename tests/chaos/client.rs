@@ -20,6 +20,9 @@ type Socket = WebSocketStream<TcpStream>;
 /// After which another node is tried.
 const GREETED_WITHIN: Duration = Duration::from_secs(3);
 
+/// Of a frame, in characters.
+const MOST_SHOWN: usize = 300;
+
 /// What somebody does next.
 enum Doing {
     Nothing,
@@ -213,7 +216,10 @@ impl Client {
             Ok(Heard::Event) => self.world.count("deliveries"),
             Ok(Heard::Joined) => self.world.count("members added"),
             Ok(Heard::Gone) => self.world.count("members removed"),
-            Err(why) => self.world.blame(&format!("{who} must not get {text}: {why}")),
+            Err(why) => {
+                let text: String = text.chars().take(MOST_SHOWN).collect();
+                self.world.blame(&format!("{who} must not get {text}: {why}"));
+            }
         }
         self.catch_up(socket).await
     }

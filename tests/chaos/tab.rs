@@ -65,7 +65,7 @@ impl Event {
     pub(crate) fn data(&self, padding: usize) -> String {
         let padding = "x".repeat(padding);
         let Self { stream, id, except } = self;
-        serde_json::json!({ "stream": stream, "id": id, "except": except, "padding": padding }).to_string()
+        serde_json::json!({ "stream": stream, "id": id, "except": except, "text": padding }).to_string()
     }
 
     fn of(frame: &Value) -> Option<Self> {
