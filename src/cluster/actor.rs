@@ -233,6 +233,10 @@ impl Actor {
                 Do::TellAll(asker) => self.tell_all(asker, now),
                 Do::Repeat(node, away) => {
                     self.to_repeat.push((node, now.checked_sub(away).unwrap_or(now)));
+                    if let Some((_, to)) = &mut self.told_all {
+                        // What was told while it could not hear does not count.
+                        to.retain(|told| *told != node);
+                    }
                     if self.catching.asks_again(node) {
                         // It could not hear either when this node said so.
                         self.tell_back(now);

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(3);
 /// What a node repeated before it said that it is done may come a little later, over another server of the bus.
 const SETTLE: Duration = Duration::from_millis(100);
+/// How often a node whose link comes and goes is told again what is missed.
+const MOST_ASKS: u32 = 5;
 /// What may be held of one node, in bytes.
 const MOST: usize = 64 << 20;
 
@@ -27,8 +29,8 @@ pub(super) struct Catching {
 struct Catch {
     /// When to wait no more; `None` until the node is heard.
     until: Option<Instant>,
-    /// Whether the node was told a second time what is missed.
-    asked_again: bool,
+    /// How often the node was told again what is missed.
+    asked_again: u32,
     held: BTreeMap<(Topic, u64), Event>,
     bytes: usize,
 }
@@ -60,7 +62,7 @@ impl Catching {
         self.since = Some(now);
         for node in nodes {
             let catch = self.nodes.entry(node).or_default();
-            (catch.until, catch.asked_again) = (None, false);
+            (catch.until, catch.asked_again) = (None, 0);
         }
     }
 
@@ -89,9 +91,12 @@ impl Catching {
         catch.held.insert(key, event);
     }
 
-    /// Whether a node, which could not hear either until now, is to be told again what is missed: once.
+    /// Whether a node, which could not hear either until now, is to be told again what is missed. Two that told each other
+    /// each time would never end.
     pub(super) fn asks_again(&mut self, node: NodeId) -> bool {
-        self.nodes.get_mut(&node).is_some_and(|catch| !std::mem::replace(&mut catch.asked_again, true))
+        let Some(catch) = self.nodes.get_mut(&node) else { return false };
+        catch.asked_again += 1;
+        catch.asked_again <= MOST_ASKS
     }
 
     /// Takes note that a node is done.
@@ -159,7 +164,7 @@ mod tests {
         catching.hears(NODE, true, now + PATIENCE / 2);
         assert_eq!(catching.done(now + PATIENCE).len(), 1);
         catching.start([NODE].into_iter(), now);
-        assert_eq!([catching.asks_again(NODE), catching.asks_again(NODE)], [true, false]);
+        assert_eq!((0..9).filter(|_| catching.asks_again(NODE)).count(), 5);
         assert!(catching.gone(NODE).is_some() && catching.gone(NODE).is_none());
     }
 }
