@@ -137,10 +137,11 @@ impl Actor {
             said if *topic == shared.control => {
                 let is_news = !matches!(said, Said::Changed { .. });
                 let to_do = self.peers.hear(Envelope { said, ..envelope }, now);
-                if is_news || !to_do.is_empty() {
+                let is_news = is_news || !to_do.is_empty();
+                self.act(to_do).await;
+                if is_news {
                     self.note_others();
                 }
-                self.act(to_do).await;
             }
             _ => {}
         }
@@ -202,6 +203,12 @@ impl Actor {
         self.cluster.0.outgoing.shed(now);
     }
 
+    /// What people know a node by, if it has said so.
+    fn name(&self, node: NodeId) -> Option<String> {
+        let others = self.cluster.0.others.read();
+        others.iter().find(|seen| seen.id == node)?.about.as_ref().map(|about| about.name.clone())
+    }
+
     /// Shares who is there with those who ask the handle.
     fn note_others(&self) {
         *self.cluster.0.others.write() = self.peers.seen().collect();
@@ -220,7 +227,7 @@ impl Actor {
                 }
                 Do::Replace(node, told) => self.replace(node, told, now),
                 Do::Forget(node) => {
-                    tracing::info!(node.id = %node, "node is gone");
+                    tracing::info!(node.id = %node, node.name = self.name(node), "node is gone");
                     shared.hubs.values().for_each(|hub| hub.forget_node(node, now));
                     if let Some(held) = self.catching.gone(node) {
                         self.hand_out_all(node, &held, now).await;
@@ -268,7 +275,7 @@ impl Actor {
         for (app, hub) in self.cluster.0.hubs.iter() {
             hub.replace(node, by_app.get(app).map_or(&[], Vec::as_slice), now);
         }
-        tracing::info!(node.id = %node, "node is known");
+        tracing::info!(node.id = %node, node.name = self.name(node), "node is known");
     }
 
     fn link_is_up(&mut self) {
@@ -390,8 +397,8 @@ impl Actor {
             self.cluster.0.broker.reset();
         }
         let to_do = self.peers.tick(now);
-        self.note_others();
         self.act(to_do).await;
+        self.note_others();
     }
 }
 
