@@ -11,6 +11,8 @@ const KILLED: Duration = Duration::from_secs(10);
 /// A second is promised; a busy machine gets more.
 const STOPPED: Duration = Duration::from_secs(3);
 
+/// A dead link is noticed in less.
+const UNNOTICED: Duration = Duration::from_secs(5);
 /// After a trouble, in which nodes hear of each other again.
 const LINKED_AGAIN: Duration = Duration::from_secs(2);
 
@@ -43,15 +45,22 @@ impl Mourning {
         self.watch(at, STOPPED, "members of a stopped node gone").await;
     }
 
-    async fn watch(mut self, at: Instant, within: Duration, what: &'static str) {
+    async fn watch(mut self, at: Instant, mut within: Duration, what: &'static str) {
         let mut since = at;
         while !self.gone.is_empty() {
             sleep(Duration::from_millis(20)).await;
             {
                 let state = &mut *self.world.state();
                 // Nodes that cannot hear of each other are told from dead ones only once they can.
-                let troubles = state.nodes.iter().flat_map(|node| &node.troubles);
-                let well = troubles.map(|(_, end)| end.unwrap_or_else(Instant::now) + LINKED_AGAIN).max();
+                let troubles = || state.nodes.iter().flat_map(|node| &node.troubles);
+                // Who could not hear the farewell takes the node for one that was killed.
+                let deaf = |(start, end): &(Instant, Option<Instant>)| {
+                    *start < at + STOPPED && end.is_none_or(|end| end + UNNOTICED > at)
+                };
+                if troubles().any(deaf) {
+                    within = within.max(KILLED);
+                }
+                let well = troubles().map(|(_, end)| end.unwrap_or_else(Instant::now) + LINKED_AGAIN).max();
                 since = since.max(well.unwrap_or(since));
                 let place = self.place;
                 // Nor is anybody gone who was on another node that was killed, until that is given up.
