@@ -116,6 +116,19 @@ async fn three() -> [Node; 3] {
 }
 
 #[tokio::test(start_paused = true)]
+async fn newcomers_are_told_at_once_whoever_was_told_before() {
+    let bus = Bus::default();
+    let mut nodes = vec![Node::start(&bus, 1, None)];
+    let _ann = nodes[0].subscribe("presence-a", Some("ann")).await;
+    for id in 2..5 {
+        nodes.push(Node::start(&bus, id, None));
+        let newcomer = nodes.last().unwrap();
+        let took = eventually("ann is known", || newcomer.users("presence-a") == set(&["ann"])).await;
+        assert!(took < Duration::from_millis(100), "{took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn events_reach_subscribers_everywhere_once_and_in_order() {
     let [a, b, c] = three().await;
     let (one, two) = (a.subscribe("x", None).await, b.subscribe("x", None).await);
