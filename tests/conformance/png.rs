@@ -123,7 +123,7 @@ statements! {
     }
     "PNG-14" "a lost connection ends its subscriptions" Nothing, |t| {
         let (mut stays, leaves) = pair(&t).await;
-        drop(leaves);
+        leaves.lose().await;
         stays.hears("pusher_internal:member_removed").await;
     }
     "PNG-15" "no close code is from 4300 to 4399" Us { why: "looks at every close code that the code knows" }, |_t| {

@@ -117,7 +117,7 @@ statements! {
     }
     "PRE-09" "a member is gone when its connection is lost" Nothing, |t| {
         let (mut one, two, _) = two(&t).await;
-        drop(two);
+        two.lose().await;
         assert_eq!(data(&one.hears(REMOVED).await), json!({ "user_id": "2" }));
     }
     "PRE-10" "a member without info has an empty one" Nothing, |t| {

@@ -63,7 +63,7 @@ statements! {
         watcher.drain().await;
         one.close().await;
         watcher.hears_nothing().await;
-        drop(two);
+        two.lose().await;
         let mut frames = vec![watcher.next().await];
         frames.extend(watcher.drain().await);
         assert_eq!(states(&frames), expect([(&b, "offline")]));

@@ -32,7 +32,7 @@ async fn rosters_and_deltas() {
 
     let mut tab = server.connect().await;
     assert_eq!(presence(&mut tab, r#"{"user_id":"10","user_info":true}"#).await["count"], 2);
-    drop(bob);
+    bob.lose().await;
     crate::support::eventually("the first tab is gone", || server.connections() == 2).await;
     ann.hears_nothing().await;
     tab.unsubscribe("presence-room").await;

@@ -103,8 +103,14 @@ impl Client {
         self.next().await
     }
 
+    /// Goes without a word, once all that was done before is known to all nodes.
+    pub(crate) async fn lose(self) {
+        self.visit.settle(false).await;
+    }
+
     /// Closes as a client does and waits for the echo.
     pub(crate) async fn close(mut self) {
+        self.visit.settle(false).await;
         self.socket.close(None).await.unwrap();
         while timeout(PATIENCE, self.socket.next()).await.unwrap().is_some_and(|message| message.is_ok()) {}
     }
