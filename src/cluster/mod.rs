@@ -191,7 +191,7 @@ impl Cluster {
     /// Tells the others that this node stops, and waits until the bus has taken that and all that waited before it, at
     /// most for `patience`.
     pub async fn leave(&self, patience: Duration) {
-        self.tell(Said::Leaving);
+        self.say(Kind::Farewell, self.0.control.clone(), None, Said::Leaving);
         let all = async {
             while self.0.outgoing.bytes() > 0 {
                 sleep(Duration::from_millis(5)).await;

@@ -47,6 +47,8 @@ struct State {
     repeating: Repeating,
     /// The last number given.
     number: u64,
+    /// Whether the farewell has been said.
+    over: bool,
     waker: Option<Waker>,
 }
 
@@ -87,6 +89,9 @@ pub enum Kind {
     Command,
     /// On the nodes' topic. It is dropped when the link is lost.
     News,
+    /// On the nodes' topic, that this node stops. It waits for the bus, and there is no news after it: whoever heard
+    /// some would take the node for one that is there.
+    Farewell,
 }
 
 /// Messages on their way to the bus. They stay in the queue until it has taken them.
@@ -112,6 +117,7 @@ impl Outgoing {
             lately: Lately::new(limits.repeat_bytes, limits.outage),
             repeating: Repeating::default(),
             number: 0,
+            over: false,
             waker: None,
         };
         Self { limits, state: Mutex::new(state) }
@@ -130,7 +136,8 @@ impl Outgoing {
         self.state.lock().bytes
     }
 
-    /// Queues the message that `make` makes of its number, which is above that of any before it.
+    /// Queues the message that `make` makes of its number, which is above that of any before it; not news after the
+    /// farewell.
     pub fn push(
         &self,
         kind: Kind,
@@ -142,6 +149,10 @@ impl Outgoing {
         let mut state = self.state.lock();
         state.number += 1;
         let number = state.number;
+        if state.over && kind == Kind::News {
+            return number;
+        }
+        state.over |= kind == Kind::Farewell;
         let bytes = make(number);
         state.bytes += bytes.len() + OVERHEAD;
         let message = Message { number, since: now, topic, bytes, kind, keep };
@@ -219,7 +230,7 @@ impl Outgoing {
         for (queue, last) in [(control, batch.control), (events, batch.event)] {
             while let Some(message) = queue.pop_front_if(|message| Some(message.number) <= last) {
                 *bytes -= message.bytes.len() + OVERHEAD;
-                if message.kind != Kind::News {
+                if matches!(message.kind, Kind::Event | Kind::Command) {
                     lately.push(message, now);
                 }
             }

@@ -97,7 +97,9 @@ impl Peers {
             return Vec::new();
         }
         if matches!(said, Said::Leaving) {
-            return self.known.remove(&origin).map(|_| Do::Forget(origin)).into_iter().collect();
+            // One that is not above what was heard is a repeat, by whomever.
+            let leaves = self.known.get(&origin).is_some_and(|peer| number > peer.number);
+            return leaves.then(|| self.forget(origin)).into_iter().collect();
         }
         if self.known.len() >= MOST_PEERS && !self.known.contains_key(&origin) {
             return Vec::new();
@@ -139,6 +141,11 @@ impl Peers {
             Said::Ask { .. } | Said::Event { .. } | Said::Again { .. } | Said::Repeated { .. } | Said::Leaving => {}
         }
         to_do
+    }
+
+    fn forget(&mut self, node: NodeId) -> Do {
+        self.known.remove(&node);
+        Do::Forget(node)
     }
 
     /// Says what something that was said to all nodes before, and is repeated, calls for.

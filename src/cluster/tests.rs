@@ -448,3 +448,21 @@ async fn nobody_misses_or_gets_twice_what_is_published_while_it_subscribes() {
         assert_eq!(heard, expect, "channel {n}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_heard_of_a_node_that_has_left() {
+    let [a, b, c] = three().await;
+    let watcher = a.subscribe("presence-x", Some("watcher")).await;
+    let last = c.subscribe("presence-x", Some("last")).await;
+    eventually("all are known", || b.users("presence-x").len() == 2 && a.cluster.others().len() == 2).await;
+    watcher.heard();
+    // Its last connection goes in the moment in which it leaves.
+    drop(last);
+    c.cluster.leave(Duration::from_secs(1)).await;
+    sleep(Duration::from_millis(500)).await;
+    c.kill();
+    for node in [&a, &b] {
+        assert_eq!(node.cluster.others().len(), 1);
+    }
+    assert_eq!(watcher.heard(), [r#"member_removed {"user_id":"last"}"#]);
+}

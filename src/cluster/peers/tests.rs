@@ -150,6 +150,8 @@ fn who_leaves_is_forgotten_at_once() {
     let mut talk = talk();
     assert_eq!(talk.hear(0, Said::Leaving), "");
     talk.hear(0, alive(0));
+    talk.number -= 1;
+    assert_eq!(talk.hear(0, Said::Leaving), "", "somebody repeats what was said before");
     assert_eq!(talk.hear(0, Said::Leaving), "forget 2");
     assert_eq!(talk.peers.seen().count(), 0);
 }
