@@ -8,12 +8,13 @@ use super::interests::Interests;
 use super::peers::{BEAT, Do, Peers};
 use super::wire::{Envelope, Said, Told};
 use crate::broker::{Inbox, Incoming, Link, Topic};
-use crate::hub::{Fact, Reach};
+use crate::hub::{Fact, Hub, Reach};
 use crate::pace::{STALLS, relieve};
 use crate::protocol::NodeId;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval};
@@ -289,7 +290,9 @@ impl Actor {
         if self.catching.is_empty() {
             self.missed = self.echo.sure();
         }
-        if !self.cluster.0.interests.is_empty() {
+        // Who is subscribed to nothing may be signed in, and is to hear that the user was ended.
+        let serves = |hub: &Arc<Hub>| hub.connections() > 0;
+        if !self.cluster.0.interests.is_empty() || self.cluster.0.hubs.values().any(serves) {
             self.catching.start(self.peers.seen().map(|seen| seen.id), now);
             self.tell_back(now);
         }
@@ -373,7 +376,7 @@ impl Actor {
         self.told_all = Some((now, self.peers.seen().map(|seen| seen.id).collect()));
         self.tell_changes();
         let hubs = self.cluster.0.hubs.iter();
-        let told = |(app, hub): (&String, &std::sync::Arc<crate::hub::Hub>)| {
+        let told = |(app, hub): (&String, &Arc<Hub>)| {
             let app = app.clone();
             hub.facts(now).into_iter().map(move |fact| Told { app: app.clone(), fact })
         };

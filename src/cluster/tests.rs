@@ -466,3 +466,19 @@ async fn nothing_is_heard_of_a_node_that_has_left() {
     }
     assert_eq!(watcher.heard(), [r#"member_removed {"user_id":"last"}"#]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn users_who_are_subscribed_to_nothing_are_ended_after_an_outage_too() {
+    let [a, b, _c] = three().await;
+    let user = UserId::new("1");
+    let sign_in = crate::hub::SignIn { user: &user, watch: &[], answers: &[], at: std::time::SystemTime::UNIX_EPOCH };
+    let signed_in = b.hub.register().unwrap();
+    signed_in.sign_in(sign_in);
+    eventually("the user is known", || a.hub.user(&user).is_some()).await;
+    b.link.cut();
+    eventually("the link is down", || !b.cluster.is_up()).await;
+    a.cluster.end_user(APP, &user);
+    sleep(Duration::from_secs(1)).await;
+    b.link.mend();
+    eventually("the user is ended", || signed_in.outbox().is_cut()).await;
+}
