@@ -176,8 +176,11 @@ impl Cluster {
         let Shared { broker, hubs, interests, settings, .. } = &*self.0;
         let since = now();
         broker.subscribe(topic).await?;
-        let Some(hub) = hubs.get(app).filter(|_| channel.is_cache()) else { return Ok(()) };
-        if let Some(bytes) = broker.recall(&self.key(app, channel)).await?
+        let key = self.key(app, channel);
+        // What was published here and waits for the bus is younger than what the bus has, and is kept here already.
+        let asks = channel.is_cache() && !self.0.outgoing.keeps(&key);
+        let Some(hub) = hubs.get(app).filter(|_| asks) else { return Ok(()) };
+        if let Some(bytes) = broker.recall(&key).await?
             && let Some((left, Envelope { origin, number, said: Said::Event { frame, .. } })) =
                 kept::read(&bytes, settings.key.as_ref())
             // What has come on the topic already is younger, or the same.

@@ -131,6 +131,11 @@ impl Outgoing {
         !old && state.bytes <= self.limits.outage_bytes
     }
 
+    /// Whether something waits that newcomers are to find under `key`.
+    pub fn keeps(&self, key: &Topic) -> bool {
+        self.state.lock().events.iter().any(|message| message.keep.as_ref().is_some_and(|keep| keep.key == *key))
+    }
+
     /// Bytes that wait.
     pub fn bytes(&self) -> usize {
         self.state.lock().bytes

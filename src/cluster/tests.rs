@@ -482,3 +482,19 @@ async fn users_who_are_subscribed_to_nothing_are_ended_after_an_outage_too() {
     b.link.mend();
     eventually("the user is ended", || signed_in.outbox().is_cut()).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_the_bus_is_younger_than_what_it_keeps() {
+    let [a, _b, c] = three().await;
+    a.publish("cache-x", "old");
+    eventually("the bus has it", || a.cluster.0.outgoing.bytes() == 0).await;
+    c.link.cut();
+    c.publish("cache-x", "new");
+    sleep(Duration::from_millis(20)).await;
+    c.link.mend();
+    let client = c.subscribe("cache-x", None).await;
+    assert_eq!(client.heard(), ["new"]);
+    eventually("the bus has it", || c.cluster.0.outgoing.bytes() == 0).await;
+    assert_eq!(a.subscribe("cache-x", None).await.heard(), ["new"]);
+    assert_eq!(c.subscribe("cache-x", None).await.heard(), ["new"]);
+}
