@@ -171,7 +171,7 @@ impl Actor {
     /// Gives an event to the subscribers here.
     async fn hand_out(&mut self, origin: NodeId, topic: &Topic, number: u64, event: &Event, now: Instant) {
         let shared = &self.cluster.0;
-        if let Some((app, channel)) = shared.interests.hear(topic, origin, number, event.born)
+        if let Some((app, channel)) = shared.interests.hear(topic, origin, number, event.kept, event.born)
             && let Some(hub) = shared.hubs.get(&*app)
         {
             let reach = hub.arrive(&channel, event.except, event.kept, &event.frame, now);
@@ -296,6 +296,8 @@ impl Actor {
             self.catching.start(self.peers.seen().map(|seen| seen.id), now);
             self.tell_back(now);
         }
+        let cluster = self.cluster.clone();
+        tokio::spawn(async move { cluster.recall_missing().await });
         // What has changed meanwhile was not told: the gap lets the others ask.
         self.serial += 1;
         self.tell_alive();

@@ -41,6 +41,8 @@ struct Interest {
     before: Vec<(NodeId, u64)>,
     /// The last number heard from each node: what is not above it is a repeat.
     heard: Vec<(NodeId, u64)>,
+    /// Whether a cache channel's last event is known here: the bus was asked for it, or a younger one has come.
+    recalled: bool,
 }
 
 /// Keeps a topic subscribed while somebody is about to subscribe to its channel.
@@ -92,6 +94,7 @@ impl Interests {
                 since: super::now(),
                 before: heard.clone(),
                 heard: Vec::new(),
+                recalled: false,
             }
         });
         interest.pins += 1;
@@ -100,13 +103,14 @@ impl Interests {
         Pinned { pin: Pin { interests: self.clone(), topic }, stands, subscribe }
     }
 
-    /// Whose topic it is, for a message that `node` has numbered; `None` if nobody is interested, or it is a repeat, or
-    /// it was `born` before anybody was interested.
+    /// Whose topic it is, for an event that `node` has numbered, which newcomers are to get if it is `kept`; `None` if
+    /// nobody is interested, or it is a repeat, or it was `born` before anybody was interested.
     pub fn hear(
         &self,
         topic: &Topic,
         node: NodeId,
         number: u64,
+        kept: bool,
         born: Option<Instant>,
     ) -> Option<(Arc<str>, ChannelName)> {
         let mut state = self.0.lock();
@@ -116,21 +120,34 @@ impl Interests {
             return None;
         }
         note(&mut interest.heard, node, number);
+        interest.recalled |= kept;
         if number > last(heard, node) {
             note(heard, node, number);
         }
         Some((interest.app.clone(), interest.channel.clone()))
     }
 
-    /// Whether something that `node` has numbered is the first thing heard of a topic. It then counts as heard.
-    pub fn first(&self, topic: &Topic, node: NodeId, number: u64) -> bool {
+    /// Whether what the bus has is news of a topic: nothing that newcomers get has come on it, which would be younger, or
+    /// the same. From then on it is no news.
+    pub fn recall(&self, topic: &Topic) -> bool {
         let mut state = self.0.lock();
-        let Some(interest) = state.topics.get_mut(topic) else { return false };
-        let first = interest.heard.is_empty();
-        if first {
-            interest.heard.push((node, number));
+        state.topics.get_mut(topic).is_some_and(|interest| !std::mem::replace(&mut interest.recalled, true))
+    }
+
+    /// Takes note that what `node` has numbered was heard, though not on the topic.
+    pub fn heard(&self, topic: &Topic, node: NodeId, number: u64) {
+        if let Some(interest) = self.0.lock().topics.get_mut(topic)
+            && number > last(&interest.heard, node)
+        {
+            note(&mut interest.heard, node, number);
         }
-        first
+    }
+
+    /// The topics of cache channels whose last event the bus could not be asked for.
+    pub fn not_recalled(&self) -> Vec<(Topic, Arc<str>, ChannelName)> {
+        let state = self.0.lock();
+        let missing = state.topics.iter().filter(|(_, interest)| interest.channel.is_cache() && !interest.recalled);
+        missing.map(|(topic, of)| (topic.clone(), of.app.clone(), of.channel.clone())).collect()
     }
 
     /// Takes note that a topic's channel may have lost its last subscriber.
@@ -235,28 +252,47 @@ mod tests {
     #[test]
     fn what_was_heard_is_a_repeat_for_those_who_come_back() {
         let (interests, soon) = (Interests::default(), Instant::now() + Duration::from_secs(60));
-        let hear = |number| interests.hear(&topic("a"), NodeId(2), number, None).is_some();
+        let hear = |number| interests.hear(&topic("a"), NodeId(2), number, false, None).is_some();
         let first = pin(&interests, "a");
         assert!(hear(5));
         drop(first.pin);
         assert_eq!(release(&interests, soon, &[]), ["t.a"]);
         let _again = pin(&interests, "a");
         assert_eq!([hear(5), hear(6)], [false, true]);
-        assert!(interests.hear(&topic("a"), NodeId(3), 1, None).is_some());
+        assert!(interests.hear(&topic("a"), NodeId(3), 1, false, None).is_some());
     }
 
     #[test]
     fn repeats_are_told_apart_for_each_node() {
         let interests = Interests::default();
         let _pin = pin(&interests, "a");
-        let hear = |name, node, number| interests.hear(&topic(name), NodeId(node), number, None).is_some();
+        let hear = |name, node, number| interests.hear(&topic(name), NodeId(node), number, false, None).is_some();
         assert_eq!([hear("a", 2, 5), hear("a", 2, 5), hear("a", 2, 4), hear("a", 2, 7)], [true, false, false, true]);
         assert!(hear("a", 3, 1));
         assert!(!hear("b", 2, 8), "nobody is interested");
         let born = |ago| Instant::now() - Duration::from_secs(ago);
-        assert!(interests.hear(&topic("a"), NodeId(2), 9, Some(born(1))).is_none(), "nobody was interested then");
-        assert!(interests.hear(&topic("a"), NodeId(2), 9, Some(born(0))).is_some());
+        assert!(
+            interests.hear(&topic("a"), NodeId(2), 9, false, Some(born(1))).is_none(),
+            "nobody was interested then"
+        );
+        assert!(interests.hear(&topic("a"), NodeId(2), 9, false, Some(born(0))).is_some());
         (10..200).for_each(|node| assert!(hear("a", node, 1)));
         assert!(!hear("a", 199, 1) && hear("a", 10, 1));
+    }
+
+    #[test]
+    fn what_the_bus_has_is_news_until_something_that_is_kept_has_come() {
+        let interests = Interests::default();
+        let missing = || interests.not_recalled().into_iter().map(|(_, _, channel)| channel).collect::<Vec<_>>();
+        let _pins = ["cache-a", "cache-b", "c"].map(|name| pin(&interests, name));
+        let hear = |name, number, kept| interests.hear(&topic(name), NodeId(2), number, kept, None).is_some();
+        assert!(hear("cache-a", 5, false) && hear("cache-b", 6, true));
+        assert_eq!(missing(), [ChannelName::parse("cache-a", 164).unwrap()], "what clients say is not kept");
+        assert_eq!(["cache-a", "cache-a", "cache-b"].map(|name| interests.recall(&topic(name))), [true, false, false]);
+        assert!(missing().is_empty());
+        interests.heard(&topic("cache-a"), NodeId(2), 4);
+        assert!(!hear("cache-a", 5, true));
+        interests.heard(&topic("cache-a"), NodeId(2), 9);
+        assert!(!hear("cache-a", 9, true));
     }
 }

@@ -23,7 +23,7 @@ use crate::broker::{Broker, Error, Topic};
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::protocol::signature::Secret;
-use crate::protocol::{ChannelName, Frame, SocketId, UserId};
+use crate::protocol::{ChannelName, Frame, NodeId, SocketId, UserId};
 pub use actor::Actor;
 use bytes::Bytes;
 use interests::Interests;
@@ -173,22 +173,49 @@ impl Cluster {
 
     /// Subscribes a channel's topic, and then recalls the channel's last event: what comes after that comes on the topic.
     async fn open(&self, topic: &Topic, app: &str, channel: &ChannelName) -> Result<(), Error> {
-        let Shared { broker, hubs, interests, settings, .. } = &*self.0;
         let since = now();
-        broker.subscribe(topic).await?;
-        let key = self.key(app, channel);
-        // What was published here and waits for the bus is younger than what the bus has, and is kept here already.
-        let asks = channel.is_cache() && !self.0.outgoing.keeps(&key);
-        let Some(hub) = hubs.get(app).filter(|_| asks) else { return Ok(()) };
-        if let Some(bytes) = broker.recall(&key).await?
-            && let Some((left, Envelope { origin, number, said: Said::Event { frame, .. } })) =
-                kept::read(&bytes, settings.key.as_ref())
-            // What has come on the topic already is younger, or the same.
-            && interests.first(topic, origin, number)
+        self.0.broker.subscribe(topic).await?;
+        if channel.is_cache()
+            && let Some((origin, number)) = self.recall(topic, app, channel, since).await?
         {
-            hub.recall(channel, &frame, left, since, now());
+            // It comes on the topic as well, if it is only just being published.
+            self.0.interests.heard(topic, origin, number);
         }
         Ok(())
+    }
+
+    /// Recalls the last events of cache channels that were subscribed to while the bus was away. What of them comes on
+    /// the topic, because it is repeated, is for those who are there.
+    async fn recall_missing(&self) {
+        for (topic, app, channel) in self.0.interests.not_recalled() {
+            if self.recall(&topic, &app, &channel, now()).await == Err(Error::Down) {
+                return;
+            }
+        }
+    }
+
+    /// Finds the last event of a cache channel for newcomers, unless this node has a younger one. Who said it, and the
+    /// number.
+    async fn recall(
+        &self,
+        topic: &Topic,
+        app: &str,
+        channel: &ChannelName,
+        since: Instant,
+    ) -> Result<Option<(NodeId, u64)>, Error> {
+        let Shared { broker, hubs, interests, outgoing, settings, .. } = &*self.0;
+        let key = self.key(app, channel);
+        // What was published here and waits for the bus is younger than what the bus has, and is kept here already.
+        let found = if outgoing.keeps(&key) { None } else { broker.recall(&key).await? };
+        if interests.recall(topic)
+            && let Some((left, Envelope { origin, number, said: Said::Event { frame, .. } })) =
+                found.and_then(|bytes| kept::read(&bytes, settings.key.as_ref()))
+            && let Some(hub) = hubs.get(app)
+        {
+            hub.recall(channel, &frame, left, since, now());
+            return Ok(Some((origin, number)));
+        }
+        Ok(None)
     }
 
     /// Tells the others that this node stops, and waits until the bus has taken that and all that waited before it, at

@@ -498,3 +498,18 @@ async fn what_waits_for_the_bus_is_younger_than_what_it_keeps() {
     assert_eq!(a.subscribe("cache-x", None).await.heard(), ["new"]);
     assert_eq!(c.subscribe("cache-x", None).await.heard(), ["new"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn newcomers_find_the_last_event_after_an_outage_in_which_others_came() {
+    let [a, _b, c] = three().await;
+    a.publish("cache-x", "last");
+    eventually("the bus has it", || a.cluster.0.outgoing.bytes() == 0).await;
+    sleep(Duration::from_secs(60)).await;
+    c.link.cut();
+    eventually("the link is down", || !c.cluster.is_up()).await;
+    let early = c.subscribe("cache-x", None).await;
+    c.link.mend();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(c.subscribe("cache-x", None).await.heard(), ["last"]);
+    drop(early);
+}
