@@ -4,7 +4,6 @@
 //!
 //! The requests are made here, for they are few, and the library's part for JetStream knows only buckets by name.
 
-use super::DEADLINE;
 use crate::broker::{Error, Topic};
 use async_nats::{Client, Message, RequestErrorKind, StatusCode};
 use bytes::Bytes;
@@ -29,9 +28,17 @@ const EXISTS: u64 = 10_058;
 /// How long it counts which buckets there are, when something is remembered.
 const FRESH: Duration = Duration::from_secs(10);
 
+/// How long JetStream has for something: what is published waits for it, on whatever channel.
+const WITHIN: Duration = Duration::from_secs(1);
+
+/// How long it is not asked for anything after it has not answered.
+const REST: Duration = Duration::from_secs(10);
+
 /// What JetStream is used for.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
+    /// When it has not answered last.
+    silent: Mutex<Option<Instant>>,
     /// The streams of our buckets, if there is JetStream, as they were at a time.
     known: Mutex<Option<(Instant, Option<Vec<String>>)>>,
     /// Whether the log tells already that there is no JetStream.
@@ -71,6 +78,25 @@ impl Kept {
         value: &Bytes,
         ttl: Duration,
     ) -> Result<(), Error> {
+        self.in_time(self.put(client, key, value, ttl)).await
+    }
+
+    /// What is kept under `key`.
+    pub(super) async fn recall(&self, client: &Client, key: &Topic) -> Result<Option<Bytes>, Error> {
+        self.in_time(self.get(client, key)).await
+    }
+
+    /// Does `what` if JetStream answers, and finds out at most once in a while that it does not.
+    async fn in_time<T>(&self, what: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        if self.silent.lock().is_some_and(|since| since.elapsed() < REST) {
+            return Err(unavailable());
+        }
+        let done = timeout(WITHIN, what).await;
+        *self.silent.lock() = done.is_err().then(Instant::now);
+        done.unwrap_or_else(|_| Err(unavailable()))
+    }
+
+    async fn put(&self, client: &Client, key: &Topic, value: &Bytes, ttl: Duration) -> Result<(), Error> {
         let key = fit(key);
         // Zero would be for ever, and less than this is refused.
         let millis = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).clamp(100, MOST_MILLIS);
@@ -94,8 +120,7 @@ impl Kept {
         }
     }
 
-    /// What is kept under `key`.
-    pub(super) async fn recall(&self, client: &Client, key: &Topic) -> Result<Option<Bytes>, Error> {
+    async fn get(&self, client: &Client, key: &Topic) -> Result<Option<Bytes>, Error> {
         let key = fit(key);
         let Some(streams) = self.streams(client).await? else { return Ok(None) };
         let mut newest: Option<(String, Bytes)> = None;
@@ -208,10 +233,9 @@ async fn request(client: &Client, address: &str, body: &Value) -> Result<Option<
 }
 
 async fn send(client: &Client, address: &str, payload: Bytes) -> Result<Answer, Error> {
-    let error = match timeout(DEADLINE, client.request(address.to_owned(), payload)).await {
-        Ok(Ok(message)) => return Ok(Answer::Message(message)),
-        Ok(Err(error)) => error,
-        Err(_) => return Err(unavailable()),
+    let error = match client.request(address.to_owned(), payload).await {
+        Ok(message) => return Ok(Answer::Message(message)),
+        Err(error) => error,
     };
     match error.kind() {
         RequestErrorKind::NoResponders => Ok(Answer::Nobody),

@@ -126,6 +126,22 @@ async fn without_jetstream_nothing_is_remembered() {
 }
 
 #[tokio::test]
+async fn jetstream_that_hangs_is_not_waited_for_each_time() {
+    let bus = Single::start(&[], config::Nats::default()).await;
+    let (node, stuck) = (bus.up().await, bus.up().await);
+    // One that takes JetStream's place and says nothing.
+    stuck.broker.subscribe(&Topic::named("$JS.API.STREAM.NAMES")).await.unwrap();
+    let (key, value) = (topic("key"), Bytes::from_static(b"x"));
+    let often = async {
+        for _ in 0..20 {
+            assert!(matches!(node.broker.remember(&key, &value, PATIENCE).await, Err(Error::Refused(_))));
+            assert!(matches!(node.broker.recall(&key).await, Err(Error::Refused(_))));
+        }
+    };
+    timeout(Duration::from_secs(2), often).await.expect("it is waited for again and again");
+}
+
+#[tokio::test]
 async fn what_the_server_refuses_is_said() {
     let bus = start().await;
     let mut node = bus.up().await;
