@@ -161,9 +161,15 @@ impl Cluster {
             let (cluster, app, channel) = (self.clone(), app.to_owned(), channel.clone());
             // Nobody waits for it by itself: whoever is about to subscribe may be gone before it is done.
             tokio::spawn(async move {
-                let open = cluster.open(&topic, &app, &channel);
-                if !matches!(timeout(SUBSCRIBE_WITHIN, open).await, Ok(Ok(()))) {
-                    tracing::debug!(topic = topic.as_str(), "the bus has not taken a subscription yet");
+                match timeout(SUBSCRIBE_WITHIN, cluster.open(&topic, &app, &channel)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(Error::Refused(why))) => tracing::error!(
+                        topic = topic.as_str(),
+                        "the bus does not give a channel's events, or its last one, to this node: {why}"
+                    ),
+                    Ok(Err(Error::Down)) | Err(_) => {
+                        tracing::debug!(topic = topic.as_str(), "the bus has not taken a subscription yet");
+                    }
                 }
                 stands.send_replace(true);
             });
