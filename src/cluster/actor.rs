@@ -43,8 +43,8 @@ pub struct Actor {
     catching: Catching,
     /// Since when something may have been missed that is being repeated.
     missed: Instant,
-    /// Nodes that may have missed what was said since then.
-    to_repeat: Vec<(NodeId, Instant)>,
+    /// Nodes that may have missed what was said since then: each once, however often it says so.
+    to_repeat: HashMap<NodeId, Instant>,
     /// When everything was told last, and to whom: nodes that were not there yet have not heard it.
     told_all: Option<(Instant, Vec<NodeId>)>,
     /// The pauses that are left until numbers are told again.
@@ -64,7 +64,7 @@ impl Actor {
             echo: Echo::new(now),
             catching: Catching::default(),
             missed: now,
-            to_repeat: Vec::new(),
+            to_repeat: HashMap::new(),
             told_all: None,
             stalls: STALLS,
         }
@@ -198,7 +198,7 @@ impl Actor {
         for (origin, held) in self.catching.done(now) {
             self.hand_out_all(origin, &held, now).await;
         }
-        for (node, since) in self.to_repeat.drain(..) {
+        for (node, since) in self.to_repeat.drain() {
             self.cluster.0.outgoing.repeat(node, since);
         }
         self.cluster.0.outgoing.shed(now);
@@ -240,7 +240,8 @@ impl Actor {
                 }
                 Do::TellAll(asker) => self.tell_all(asker, now),
                 Do::Repeat(node, away) => {
-                    self.to_repeat.push((node, now.checked_sub(away).unwrap_or(now)));
+                    let since = now.checked_sub(away).unwrap_or(now);
+                    self.to_repeat.entry(node).and_modify(|first| *first = since.min(*first)).or_insert(since);
                     if let Some((_, to)) = &mut self.told_all {
                         // What was told while it could not hear does not count.
                         to.retain(|told| *told != node);

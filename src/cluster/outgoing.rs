@@ -173,7 +173,9 @@ impl Outgoing {
         let (messages, complete) = state.lately.take(since);
         // What is being repeated already is younger.
         messages.into_iter().rev().for_each(|message| state.repeats.push_front(message));
-        state.repeating.nodes.push(node);
+        if !state.repeating.nodes.contains(&node) {
+            state.repeating.nodes.push(node);
+        }
         state.repeating.incomplete |= !complete;
         wake(state);
     }
@@ -344,7 +346,7 @@ mod tests {
         queue.repeat(NodeId(1), now + Duration::from_secs(1));
         let first = take(&queue);
         assert_eq!(first.messages, [(topic("b"), Bytes::from_static(b"again x"))]);
-        queue.repeat(NodeId(2), now);
+        (0..3).for_each(|_| queue.repeat(NodeId(2), now));
         assert_eq!(queue.repeated().map(|repeating| repeating.nodes), None);
         queue.unsent(first);
         let again = take(&queue);
