@@ -23,6 +23,8 @@ use tokio::time::{MissedTickBehavior, interval};
 const NUMBERS: Duration = Duration::from_millis(250);
 /// Between two looks at who is still there.
 const LOOK: Duration = Duration::from_secs(1);
+/// Between two repeats, however many ask.
+const REPEAT_AGAIN: Duration = Duration::from_secs(1);
 /// A bus of several servers may have stopped handing out what is said on one of them so long before the others.
 const MARGIN: Duration = Duration::from_secs(5);
 /// Bytes of facts in one message, about, unless a single fact is larger: a bus has a limit for messages, which NATS sets
@@ -45,6 +47,8 @@ pub struct Actor {
     missed: Instant,
     /// Nodes that may have missed what was said since then: each once, however often it says so.
     to_repeat: HashMap<NodeId, Instant>,
+    /// When something was repeated last.
+    repeated: Option<Instant>,
     /// When everything was told last, and to whom: nodes that were not there yet have not heard it.
     told_all: Option<(Instant, Vec<NodeId>)>,
     /// The pauses that are left until numbers are told again.
@@ -65,6 +69,7 @@ impl Actor {
             catching: Catching::default(),
             missed: now,
             to_repeat: HashMap::new(),
+            repeated: None,
             told_all: None,
             stalls: STALLS,
         }
@@ -195,13 +200,30 @@ impl Actor {
     /// Hands out what was held back long enough, and repeats what others have missed.
     async fn make_good(&mut self) {
         let now = super::now();
-        for (origin, held) in self.catching.done(now) {
+        for (origin, held, complete) in self.catching.done(now) {
             self.hand_out_all(origin, &held, now).await;
+            if !complete {
+                self.warn_of_loss(origin);
+            }
         }
-        for (node, since) in self.to_repeat.drain() {
-            self.cluster.0.outgoing.repeat(node, since);
+        if self.repeated.is_none_or(|repeated| now.saturating_duration_since(repeated) >= REPEAT_AGAIN) {
+            for (node, since) in self.to_repeat.drain() {
+                self.cluster.0.outgoing.repeat(node, since);
+                self.repeated = Some(now);
+            }
         }
         self.cluster.0.outgoing.shed(now);
+    }
+
+    /// Counts that events of a node may be lost.
+    fn warn_of_loss(&self, node: NodeId) {
+        self.cluster.0.metrics.bus_lost_total.add(1);
+        tracing::warn!(
+            node.id = %node,
+            node.name = self.name(node),
+            "some of what a node published while the link was down may be lost: if there was more of it than \
+             cluster.repeat_bytes, raise that"
+        );
     }
 
     /// What people know a node by, if it has said so.
@@ -253,8 +275,7 @@ impl Actor {
                 }
                 Do::Repeated(node, complete) => {
                     if !complete {
-                        shared.metrics.bus_lost_total.add(1);
-                        tracing::warn!(node.id = %node, "some of what a node said while the link was down is lost");
+                        self.warn_of_loss(node);
                     }
                     self.catching.caught_up(node, now);
                 }

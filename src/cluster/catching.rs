@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// How long a node that can be heard again may take.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long it may take while it goes on repeating.
+const MOST_PATIENCE: Duration = Duration::from_secs(15);
 /// What a node repeated before it said that it is done may come a little later, over another server of the bus.
 const SETTLE: Duration = Duration::from_millis(100);
 /// How often a node whose link comes and goes is told again what is missed.
@@ -27,7 +29,12 @@ pub(super) struct Catching {
 
 #[derive(Debug, Default)]
 struct Catch {
-    /// When to wait no more; `None` until the node is heard.
+    /// Whether the node was asked, or has started since.
+    asked: bool,
+    /// Whether it has said that it is done.
+    done: bool,
+    /// When it was heard first, and when to wait no more; `None` until then.
+    heard: Option<Instant>,
     until: Option<Instant>,
     /// How often the node was told again what is missed.
     asked_again: u32,
@@ -62,7 +69,8 @@ impl Catching {
         self.since = Some(now);
         for node in nodes {
             let catch = self.nodes.entry(node).or_default();
-            (catch.until, catch.asked_again) = (None, 0);
+            let Catch { asked, done, heard, until, asked_again, .. } = catch;
+            (*asked, *done, *heard, *until, *asked_again) = (true, false, None, None, 0);
         }
     }
 
@@ -73,6 +81,7 @@ impl Catching {
             self.nodes.entry(node).or_default();
         }
         let Some(catch) = self.nodes.get_mut(&node) else { return false };
+        catch.heard.get_or_insert(now);
         catch.until.get_or_insert(now + PATIENCE);
         true
     }
@@ -80,6 +89,9 @@ impl Catching {
     /// Holds an event. One that comes both by itself and repeated counts as it came by itself.
     pub(super) fn hold(&mut self, node: NodeId, topic: &Topic, number: u64, event: Event, now: Instant) {
         let Some(catch) = self.nodes.get_mut(&node) else { return };
+        if let (true, false, Some(heard)) = (event.born.is_some(), catch.done, catch.heard) {
+            catch.until = Some((now + PATIENCE).min(heard + MOST_PATIENCE));
+        }
         let key = (topic.clone(), number);
         if event.born.is_some() && catch.held.contains_key(&key) {
             return;
@@ -102,14 +114,14 @@ impl Catching {
     /// Takes note that a node is done.
     pub(super) fn caught_up(&mut self, node: NodeId, now: Instant) {
         if let Some(catch) = self.nodes.get_mut(&node) {
-            catch.until = Some(now + SETTLE);
+            (catch.done, catch.until) = (true, Some(now + SETTLE));
         }
     }
 
-    /// The events of nodes that are done or late, which are held no longer.
-    pub(super) fn done(&mut self, now: Instant) -> Vec<(NodeId, Held)> {
+    /// The events of nodes that are done or late, which are held no longer, and whether all has come that was asked for.
+    pub(super) fn done(&mut self, now: Instant) -> Vec<(NodeId, Held, bool)> {
         let done = self.nodes.extract_if(|_, catch| catch.until.is_some_and(|until| until <= now));
-        done.map(|(node, catch)| (node, catch.held)).collect()
+        done.map(|(node, catch)| (node, catch.held, catch.done || !catch.asked)).collect()
     }
 
     /// The events of a node that is gone.
@@ -162,7 +174,15 @@ mod tests {
         assert!(catching.done(now + PATIENCE * 9).is_empty(), "nothing is held of a node that says nothing");
         catching.hears(NODE, true, now);
         catching.hears(NODE, true, now + PATIENCE / 2);
-        assert_eq!(catching.done(now + PATIENCE).len(), 1);
+        let late = catching.done(now + PATIENCE);
+        assert_eq!(late.iter().map(|(node, _, complete)| (*node, *complete)).collect::<Vec<_>>(), [(NODE, false)]);
+        catching.start([NODE].into_iter(), now);
+        catching.hears(NODE, true, now);
+        for secs in 0..60 {
+            catching.hold(NODE, &Topic::new(&["a"]), secs, event(Some(now)), now + Duration::from_secs(secs));
+        }
+        assert!(catching.done(now + MOST_PATIENCE - SETTLE).is_empty(), "it goes on repeating");
+        assert_eq!(catching.done(now + MOST_PATIENCE).len(), 1);
         catching.start([NODE].into_iter(), now);
         assert_eq!((0..9).filter(|_| catching.asks_again(NODE)).count(), 5);
         assert!(catching.gone(NODE).is_some() && catching.gone(NODE).is_none());

@@ -54,6 +54,10 @@ impl Occupancy {
             return self.unset(node, &member.id);
         }
         let (present, membership) = self.present(member);
+        // Two nodes may take the member in at once, each with other info: all of them settle on the same.
+        if member.info.get() < present.member.info.get() {
+            present.member = member.clone();
+        }
         match present.elsewhere.iter_mut().find(|(known, _)| *known == node) {
             Some((_, count)) => *count = connections,
             None => present.elsewhere.push((node, connections)),
@@ -134,12 +138,27 @@ mod tests {
         assert_eq!(occupancy.join(&member(1)), Membership::Added);
         let other = Member::parse(r#"{"user_id":1,"user_info":{"tab":2}}"#, 128, 1024).unwrap();
         assert_eq!(occupancy.join(&other), Membership::Same);
-        assert_eq!(occupancy.set(NodeId(1), &other, 1), Membership::Same);
         assert_eq!(occupancy.iter().map(|m| m.info.get()).collect::<Vec<_>>(), ["{}"]);
+        assert_eq!(occupancy.set(NodeId(1), &other, 1), Membership::Same);
         assert_eq!(occupancy.leave(&other.id), Membership::Same);
         assert_eq!(occupancy.unset(NodeId(1), &other.id), Membership::Same);
         assert_eq!(occupancy.leave(&other.id), Membership::Removed);
         assert_eq!(occupancy.leave(&other.id), Membership::Same);
+    }
+
+    #[test]
+    fn nodes_that_take_a_member_in_at_once_settle_on_one_info() {
+        let tab =
+            |tab: u8| Member::parse(&format!(r#"{{"user_id":1,"user_info":{{"tab":{tab}}}}}"#), 128, 1024).unwrap();
+        let infos = |occupancy: &Occupancy| occupancy.iter().map(|m| m.info.get().to_owned()).collect::<Vec<_>>();
+        let [mut one, mut two, mut third] = [(); 3].map(|()| Occupancy::default());
+        one.join(&tab(1));
+        two.join(&tab(2));
+        one.set(NodeId(2), &tab(2), 1);
+        two.set(NodeId(1), &tab(1), 1);
+        third.set(NodeId(2), &tab(2), 1);
+        third.set(NodeId(1), &tab(1), 1);
+        assert_eq!([&one, &two, &third].map(infos), [[r#"{"tab":1}"#]; 3]);
     }
 
     #[derive(Clone, Copy, Debug)]

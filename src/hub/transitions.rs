@@ -1,5 +1,5 @@
-//! What becomes of an app's channels, wherever it happens: occupied, vacated, members who come and go. Every node works
-//! out the same from what all nodes say.
+//! What becomes of an app's channels, wherever it happens: occupied, vacated, members who come and go. Every node finds
+//! them by itself from what all nodes say; of what is undone within moments, one may see both steps and another none.
 
 use crate::protocol::{ChannelName, UserId};
 use parking_lot::Mutex;

@@ -96,6 +96,19 @@ impl State {
     }
 }
 
+/// How to mend what Redis complains of, where a setting does.
+fn hint(cause: &str) -> &'static str {
+    match cause {
+        _ if cause.contains("WRONGPASS") || cause.contains("NOAUTH") => {
+            "; check redis.username and redis.password (REDIS_USERNAME, REDIS_PASSWORD, or those in the URL)"
+        }
+        _ if cause.contains("NOPERM") || cause.contains("No permissions") => {
+            "; the ACL user needs the channels and keys below cluster.prefix: see \"Several servers\" in the README"
+        }
+        _ => "",
+    }
+}
+
 /// Connects, serves, and connects anew.
 pub(super) async fn run(shared: Arc<Shared>, plan: Plan, feed: Feed) {
     let target = plan.target();
@@ -110,7 +123,7 @@ pub(super) async fn run(shared: Arc<Shared>, plan: Plan, feed: Feed) {
             Err(cause) => {
                 if told.is_none_or(|told| told.elapsed() > TELL_AGAIN) {
                     told = Some(Instant::now());
-                    tracing::warn!("cannot connect to {target}, trying on: {cause}");
+                    tracing::warn!("cannot connect to {target}, trying on: {cause}{}", hint(&cause));
                 }
                 continue;
             }

@@ -4,7 +4,7 @@ use super::read::Reader;
 use super::{MOST_NAME, put_bytes};
 use crate::hub::{Fact, Share, Stats, Volume};
 use crate::protocol::presence::Member;
-use crate::protocol::{ChannelName, UserId};
+use crate::protocol::{ChannelKind, ChannelName, UserId};
 use bytes::BufMut;
 use std::time::{Duration, SystemTime};
 
@@ -110,6 +110,9 @@ fn read_fact(kind: u8, one: &mut Reader) -> Option<Fact> {
         1 => Fact::Connections { channel: channel(one)?, connections: number(one)? },
         2 => {
             let channel = channel(one)?;
+            if channel.kind() != ChannelKind::Presence {
+                return None;
+            }
             let member = Member::introduced(&one.text(MOST_NAME)?, &one.text(MOST_INFO)?)?;
             Fact::Member { channel, member, connections: number(one)? }
         }

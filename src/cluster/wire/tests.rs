@@ -18,8 +18,8 @@ fn fact() -> impl Strategy<Value = Fact> {
     let since = (0..u64::from(u32::MAX)).prop_map(|ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms));
     prop_oneof![
         (name(), count.clone()).prop_map(|(channel, connections)| Fact::Connections { channel, connections }),
-        (name(), member, count.clone()).prop_map(|(channel, member, connections)| Fact::Member {
-            channel,
+        ("presence-[a-z]{1,20}", member, count.clone()).prop_map(|(channel, member, connections)| Fact::Member {
+            channel: ChannelName::parse(&channel, 164).unwrap(),
             member,
             connections
         }),

@@ -1,0 +1,193 @@
+//! What becomes of links that are cut.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_loses_no_event_and_nobody() {
+    let [a, b, c] = three().await;
+    let (one, two) = (a.subscribe("presence-x", Some("one")).await, b.subscribe("presence-x", Some("two")).await);
+    eventually("both are known", || c.users("presence-x").len() == 2).await;
+    one.heard();
+    two.heard();
+    for node in [&a, &b, &c] {
+        node.link.cut();
+    }
+    eventually("the links are down", || !a.cluster.is_up()).await;
+    a.publish("presence-x", "meanwhile");
+    assert_eq!(one.heard(), ["meanwhile"]);
+    let new = b.subscribe("presence-x", Some("new")).await;
+    sleep(Duration::from_secs(20)).await;
+    assert!(a.cluster.accepts());
+    assert_eq!(a.users("presence-x"), set(&["one", "two"]), "nobody is taken for dead");
+    for node in [&a, &b, &c] {
+        node.link.mend();
+    }
+    let all = set(&["new", "one", "two"]);
+    let took = eventually("all agree", || [&a, &b, &c].iter().all(|node| node.users("presence-x") == all)).await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert_eq!(one.heard(), [r#"member_added {"user_id":"new","user_info":{}}"#]);
+    let mut heard = Vec::new();
+    let took = eventually("the event has come", || {
+        heard.extend(two.heard());
+        heard == [r#"member_added {"user_id":"new","user_info":{}}"#, "meanwhile"]
+    })
+    .await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    drop(new);
+    a.link.cut();
+    a.publish("x", "too old");
+    sleep(Duration::from_secs(31)).await;
+    assert!(!a.cluster.accepts());
+    a.link.mend();
+    eventually("it is handed over", || a.cluster.accepts()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_was_cut_off_alone_misses_nothing() {
+    let [a, b, c] = three().await;
+    let (two, three) = (b.subscribe("x", None).await, c.subscribe("x", None).await);
+    a.publish("x", "before");
+    eventually("it has come", || two.heard() == ["before"]).await;
+    a.publish("other", "before anybody is interested");
+    sleep(Duration::from_secs(5)).await;
+    b.link.cut();
+    eventually("the link is down", || !b.cluster.is_up()).await;
+    let mut expect = Vec::new();
+    for n in 0..1000 {
+        a.publish("x", &format!("a{n}"));
+        c.publish("x", &format!("c{n}"));
+        expect.push(n.to_string());
+        sleep(Duration::from_millis(10)).await;
+    }
+    let newcomer = c.subscribe("other", None).await;
+    b.link.mend();
+    let mut heard = Vec::new();
+    for n in 1000..1100 {
+        a.publish("x", &format!("a{n}"));
+        c.publish("x", &format!("c{n}"));
+        expect.push(n.to_string());
+        sleep(Duration::from_millis(10)).await;
+    }
+    let took = eventually("all has come", || {
+        heard.extend(two.heard());
+        heard.len() >= 2200
+    })
+    .await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    for node in ["a", "c"] {
+        let of_node: Vec<_> = heard.iter().filter_map(|data| data.strip_prefix(node)).collect();
+        assert_eq!(of_node, expect, "{node}");
+    }
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!((two.heard(), newcomer.heard()), (Vec::new(), Vec::new()));
+    assert_eq!(three.heard().len(), 1 + 2200, "nobody else hears anything twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_could_not_hear_the_question_either_repeats_what_was_missed() {
+    let [a, b, _c] = three().await;
+    let client = a.subscribe("x", None).await;
+    let _other = b.subscribe("y", None).await;
+    sleep(Duration::from_secs(5)).await;
+    a.link.cut();
+    b.publish("x", "missed");
+    sleep(Duration::from_millis(100)).await;
+    b.link.cut();
+    sleep(Duration::from_secs(8)).await;
+    // The signs of life of the one come back to it before the other is there.
+    a.link.mend();
+    sleep(Duration::from_millis(300)).await;
+    // It loses the link again while it still waits.
+    a.link.cut();
+    sleep(Duration::from_millis(300)).await;
+    a.link.mend();
+    sleep(Duration::from_millis(300)).await;
+    b.link.mend();
+    let mut heard = Vec::new();
+    eventually("it has come", || {
+        heard.extend(client.heard());
+        !heard.is_empty()
+    })
+    .await;
+    assert_eq!(heard, ["missed"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_node_said_that_started_meanwhile_is_repeated_too() {
+    let bus = Bus::default();
+    let [a, _b] = [1, 2].map(|id| Node::start(&bus, id, None));
+    let client = a.subscribe("x", None).await;
+    sleep(Duration::from_secs(5)).await;
+    a.link.cut();
+    let c = Node::start(&bus, 3, None);
+    sleep(Duration::from_secs(1)).await;
+    c.publish("x", "1");
+    sleep(Duration::from_secs(1)).await;
+    a.link.mend();
+    c.publish("x", "2");
+    sleep(Duration::from_secs(1)).await;
+    c.publish("x", "3");
+    let mut heard = Vec::new();
+    eventually("it has come", || {
+        heard.extend(client.heard());
+        heard.iter().any(|data| data == "3")
+    })
+    .await;
+    assert_eq!(heard, ["1", "2", "3"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ends_connections_is_repeated_too() {
+    let [a, b, _] = three().await;
+    let client = b.subscribe("x", None).await;
+    b.link.cut();
+    eventually("the link is down", || !b.cluster.is_up()).await;
+    a.cluster.end_channel(APP, &name("x"));
+    sleep(Duration::from_secs(1)).await;
+    b.link.mend();
+    eventually("the subscriber is ended", || client.connection.outbox().is_cut()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_node_holds_nobody_up() {
+    let [a, b, c] = three().await;
+    let client = b.subscribe("x", None).await;
+    b.link.cut();
+    eventually("the link is down", || !b.cluster.is_up()).await;
+    c.kill();
+    a.publish("x", "missed");
+    b.link.mend();
+    let took = eventually("it has come", || client.heard() == ["missed"]).await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn users_who_are_subscribed_to_nothing_are_ended_after_an_outage_too() {
+    let [a, b, _c] = three().await;
+    let user = UserId::new("1");
+    let sign_in = crate::hub::SignIn { user: &user, watch: &[], answers: &[], at: std::time::SystemTime::UNIX_EPOCH };
+    let signed_in = b.hub.register().unwrap();
+    signed_in.sign_in(sign_in);
+    eventually("the user is known", || a.hub.user(&user).is_some()).await;
+    b.link.cut();
+    eventually("the link is down", || !b.cluster.is_up()).await;
+    a.cluster.end_user(APP, &user);
+    sleep(Duration::from_secs(1)).await;
+    b.link.mend();
+    eventually("the user is ended", || signed_in.outbox().is_cut()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn newcomers_find_the_last_event_after_an_outage_in_which_others_came() {
+    let [a, _b, c] = three().await;
+    a.publish("cache-x", "last");
+    eventually("the bus has it", || a.cluster.0.outgoing.bytes() == 0).await;
+    sleep(Duration::from_secs(60)).await;
+    c.link.cut();
+    eventually("the link is down", || !c.cluster.is_up()).await;
+    let early = c.subscribe("cache-x", None).await;
+    c.link.mend();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(c.subscribe("cache-x", None).await.heard(), ["last"]);
+    drop(early);
+}
