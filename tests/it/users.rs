@@ -51,7 +51,7 @@ async fn a_terminated_user_is_not_sent_what_waits() {
 #[tokio::test]
 async fn a_terminated_user_who_never_reads_is_cut_within_the_write_deadline() {
     let server = TestServer::with_limits(|limits| {
-        (limits.max_event_data_bytes, limits.outbox_bytes, limits.write_timeout_secs) = (64 * 1024, 64 << 20, 4);
+        (limits.max_event_data_bytes, limits.outbox_bytes, limits.write_timeout_secs) = (64 * 1024, 64 << 20, 8);
     });
     let mut client = server.connect().await;
     let frame = signin(&client.socket_id, r#"{"id":"1"}"#);
