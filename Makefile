@@ -29,7 +29,7 @@ lint:
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
-# Unit, integration, conformance and heap tests, and a minute of chaos.
+# Unit, integration, conformance and heap tests, and a minute of chaos over Redis and half of one over NATS.
 unit:
 ifeq ($(NEXTEST),yes)
 	cargo nextest run --locked
@@ -58,11 +58,13 @@ conformance: export CONFORMANCE_SECRET = $(value SECRET)
 conformance:
 	@cargo test --quiet --locked --test conformance -- --table
 
-# Three processes under random faults, for longer: `make chaos MINUTES=30`, with SEED=… the same faults again.
+# Three processes under random faults, for longer: `make chaos MINUTES=30`, over NATS with BUS=nats, and with
+# SEED=… the same faults again.
 MINUTES := 10
+BUS := redis
 CHAOS_REPORT := $(abspath $(or $(CARGO_TARGET_DIR),target))/chaos-report.txt
 chaos: tools
-	CHAOS_SECONDS=$$(($(MINUTES) * 60)) CHAOS_SEED=$(SEED) CHAOS_REPORT=$(CHAOS_REPORT) \
+	CHAOS_SECONDS=$$(($(MINUTES) * 60)) CHAOS_SEED=$(SEED) CHAOS_BUS=$(BUS) CHAOS_REPORT=$(CHAOS_REPORT) \
 		cargo test --locked --test chaos -- --nocapture
 	@echo "The report is in $(CHAOS_REPORT)"
 

@@ -1,36 +1,36 @@
-//! Three nodes, each with a link of its own to one Redis, and what can be done to them.
+//! Three nodes, each with a link of its own to one bus, and what can be done to them.
 
+use super::bus::{Bus, Kind};
 use super::faults::{Due, Fault};
 use super::link;
 use super::mourning::Mourning;
 use super::node::Node;
 use super::proxy::{Mode, Proxy};
-use super::redis::Redis;
 use super::world::{NODES, World, name};
-use parking_lot::Mutex;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
 use tokio::time::sleep;
 
 pub(crate) struct Cluster {
     world: World,
     pub(crate) nodes: Vec<Node>,
     links: Vec<Proxy>,
-    redis: Mutex<Redis>,
+    bus: Mutex<Bus>,
 }
 
 impl Cluster {
-    pub(crate) async fn start(world: &World) -> Self {
+    pub(crate) async fn start(world: &World, kind: Kind) -> Self {
         let folder =
             |name: String| Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("chaos-{}-{name}", std::process::id()));
-        let redis = Redis::start(folder("redis".to_owned()));
+        let bus = Bus::start(kind).await;
         let (mut nodes, mut links) = (Vec::new(), Vec::new());
         for index in 0..NODES {
-            let link = Proxy::start(redis.port).await;
-            nodes.push(Node::start(world, index, folder(format!("node-{index}")), link.port));
+            let link = Proxy::start(bus.port()).await;
+            nodes.push(Node::start(world, index, folder(format!("node-{index}")), kind.settings(link.port)));
             links.push(link);
         }
-        Self { world: world.clone(), nodes, links, redis: Mutex::new(redis) }
+        Self { world: world.clone(), nodes, links, bus: Mutex::new(bus) }
     }
 
     pub(crate) fn ports(&self) -> [u16; NODES] {
@@ -83,13 +83,13 @@ impl Cluster {
                 tokio::join!(watch, sleep(lasting));
                 self.links[node].set(Mode::Pass);
             }
-            Fault::Redis => {
-                self.redis.lock().kill();
+            Fault::Bus => {
+                self.bus.lock().await.kill();
                 sleep(lasting).await;
-                self.redis.lock().again();
+                self.bus.lock().await.again().await;
             }
             Fault::Sever { kind } => {
-                let killed = self.redis.lock().kill_clients(kind);
+                let killed = self.bus.lock().await.kill_clients(kind);
                 self.world.tell(&format!("{killed:?} connections closed"));
             }
         }

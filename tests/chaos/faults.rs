@@ -1,5 +1,6 @@
 //! What is done to the cluster, and when: drawn before the run begins, so that the seed alone says it.
 
+use super::bus::Kind;
 use super::dice::Dice;
 use super::proxy::{Mode, Way};
 use super::world::{NODES, name};
@@ -15,11 +16,11 @@ pub(crate) enum Fault {
     Stop { node: usize },
     /// It stands still.
     Pause { node: usize },
-    /// Its link to Redis is bad.
+    /// Its link to the bus is bad.
     Link { node: usize, mode: Mode },
-    /// Redis dies, and is started again later.
-    Redis,
-    /// Redis closes all connections of this type.
+    /// The bus dies, and is started again later.
+    Bus,
+    /// Redis closes all connections of this type; a NATS server is not told to.
     Sever { kind: &'static str },
 }
 
@@ -43,6 +44,7 @@ pub(crate) struct Round {
 
 /// Endless rounds. Every kind of fault comes before any comes again.
 pub(crate) struct Schedule {
+    bus: Kind,
     dice: Dice,
     kinds: Vec<usize>,
     most_paused: usize,
@@ -52,9 +54,9 @@ const KINDS: usize = 10;
 
 impl Schedule {
     /// In a `long` run processes stand still for longer.
-    pub(crate) fn new(seed: u64, long: bool) -> Self {
+    pub(crate) fn new(bus: Kind, seed: u64, long: bool) -> Self {
         let most_paused = if long { 30_000 } else { 12_000 };
-        Self { dice: Dice::of(seed, "faults"), kinds: Vec::new(), most_paused }
+        Self { bus, dice: Dice::of(seed, "faults"), kinds: Vec::new(), most_paused }
     }
 
     pub(crate) fn round(&mut self) -> Round {
@@ -75,7 +77,8 @@ impl Schedule {
     /// One fault, of the node if it is of one.
     fn draw(&mut self, node: usize) -> Due {
         if self.kinds.is_empty() {
-            self.kinds = (0..KINDS).collect();
+            let only_of_redis = |kind: &usize| [4, 5].contains(kind);
+            self.kinds = (0..KINDS).filter(|kind| self.bus == Kind::Redis || !only_of_redis(kind)).collect();
             self.dice.shuffle(&mut self.kinds);
         }
         let kind = self.kinds.pop().expect("they have just been drawn");
@@ -87,13 +90,13 @@ impl Schedule {
             0 => Fault::Kill { node },
             1 => Fault::Stop { node },
             2 => Fault::Pause { node },
-            3 => Fault::Redis,
+            3 => Fault::Bus,
             4 => Fault::Sever { kind: "pubsub" },
             5 => Fault::Sever { kind: "normal" },
             6 => link(Mode::Cut),
             7 => link(Mode::Delay(delay)),
-            8 => link(Mode::Halve(Way::ToRedis)),
-            _ => link(Mode::Halve(Way::FromRedis)),
+            8 => link(Mode::Halve(Way::ToBus)),
+            _ => link(Mode::Halve(Way::FromBus)),
         };
         Due { after, lasting, fault }
     }
@@ -106,7 +109,7 @@ impl Fault {
             Self::Kill { .. } => "fault: node killed",
             Self::Stop { .. } => "fault: node stopped",
             Self::Pause { .. } => "fault: node paused",
-            Self::Redis => "fault: Redis restarted",
+            Self::Bus => "fault: bus restarted",
             Self::Sever { kind: "pubsub" } => "fault: subscribers severed",
             Self::Sever { .. } => "fault: publishers severed",
             Self::Link { mode: Mode::Cut, .. } => "fault: link cut",
@@ -133,7 +136,7 @@ impl Fault {
         match self {
             Self::Kill { .. } | Self::Stop { .. } => Vec::new(),
             Self::Pause { node } | Self::Link { node, .. } => vec![node],
-            Self::Redis | Self::Sever { .. } => (0..NODES).collect(),
+            Self::Bus | Self::Sever { .. } => (0..NODES).collect(),
         }
     }
 }
@@ -145,7 +148,7 @@ impl fmt::Display for Fault {
             Self::Stop { node } => write!(f, "stop node {}", name(node)),
             Self::Pause { node } => write!(f, "pause node {}", name(node)),
             Self::Link { node, mode } => write!(f, "link of node {}: {mode:?}", name(node)),
-            Self::Redis => f.write_str("kill Redis"),
+            Self::Bus => f.write_str("kill the bus"),
             Self::Sever { kind } => write!(f, "Redis closes its {kind} connections"),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::api::{APP, KEY, SECRET};
 use super::log::Log;
-use super::redis::free_port;
+use super::servers::free_port;
 use super::world::{Place, World, name};
 use parking_lot::Mutex;
 use std::io::{BufRead, BufReader};
@@ -14,21 +14,20 @@ pub(crate) struct Node {
     pub(crate) index: usize,
     pub(crate) port: u16,
     folder: PathBuf,
-    redis: u16,
     world: World,
     running: Mutex<Option<Child>>,
 }
 
 impl Node {
-    /// A node that reaches Redis on the port `redis`.
-    pub(crate) fn start(world: &World, index: usize, folder: PathBuf, redis: u16) -> Self {
+    /// A node that reaches the bus as these lines of `.env` and of the config file say.
+    pub(crate) fn start(world: &World, index: usize, folder: PathBuf, (env, config): (String, String)) -> Self {
         std::fs::create_dir_all(&folder).unwrap();
-        let env = format!("REVERB_APP_ID={APP}\nREVERB_APP_KEY={KEY}\nREVERB_APP_SECRET={SECRET}\n");
+        let env = format!("REVERB_APP_ID={APP}\nREVERB_APP_KEY={KEY}\nREVERB_APP_SECRET={SECRET}\n{env}");
         std::fs::write(folder.join(".env"), env).unwrap();
         // The first node lets little wait for the bus, and so refuses events while that is away.
-        let config = if index == 0 { "[cluster]\noutage_bytes = 65_536\n" } else { "" };
-        std::fs::write(folder.join("fanfare.toml"), config).unwrap();
-        let node = Self { index, port: free_port(), folder, redis, world: world.clone(), running: Mutex::default() };
+        let little = if index == 0 { "cluster.outage_bytes = 65_536\n" } else { "" };
+        std::fs::write(folder.join("fanfare.toml"), config + little).unwrap();
+        let node = Self { index, port: free_port(), folder, world: world.clone(), running: Mutex::default() };
         node.again();
         node
     }
@@ -40,8 +39,7 @@ impl Node {
             .args(["--host", "127.0.0.1", "--port", &self.port.to_string()])
             .current_dir(&self.folder)
             .env_clear()
-            .envs([("REVERB_SCALING_ENABLED", "true"), ("NO_COLOR", "1")])
-            .env("REDIS_URL", format!("redis://127.0.0.1:{}", self.redis))
+            .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

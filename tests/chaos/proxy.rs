@@ -1,4 +1,4 @@
-//! A node's link to Redis, which can be made bad.
+//! A node's link to the bus, which can be made bad.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -13,8 +13,8 @@ const CHUNK: usize = 64 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
-    ToRedis,
-    FromRedis,
+    ToBus,
+    FromBus,
 }
 
 /// What the link does.
@@ -36,8 +36,8 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// A link to the Redis on `redis`.
-    pub(crate) async fn start(redis: u16) -> Self {
+    /// A link to the bus on the port `bus`.
+    pub(crate) async fn start(bus: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (mode, modes) = watch::channel(Mode::Pass);
@@ -46,7 +46,7 @@ impl Proxy {
             loop {
                 let (near, _) = listener.accept().await.unwrap();
                 if *modes.borrow() != Mode::Cut {
-                    tokio::spawn(carry(near, redis, modes.clone()));
+                    tokio::spawn(carry(near, bus, modes.clone()));
                 }
             }
         });
@@ -59,14 +59,14 @@ impl Proxy {
 }
 
 /// Carries one connection until an end closes it, or it is cut.
-async fn carry(near: TcpStream, redis: u16, modes: watch::Receiver<Mode>) {
-    let Ok(far) = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, redis))).await else { return };
+async fn carry(near: TcpStream, bus: u16, modes: watch::Receiver<Mode>) {
+    let Ok(far) = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, bus))).await else { return };
     let _ = (near.set_nodelay(true), far.set_nodelay(true));
     let ((near_read, near_write), (far_read, far_write)) = (near.into_split(), far.into_split());
     let mut cut = modes.clone();
     tokio::select! {
-        () = pump(near_read, far_write, modes.clone(), Way::ToRedis) => {}
-        () = pump(far_read, near_write, modes, Way::FromRedis) => {}
+        () = pump(near_read, far_write, modes.clone(), Way::ToBus) => {}
+        () = pump(far_read, near_write, modes, Way::FromBus) => {}
         _ = cut.wait_for(|mode| *mode == Mode::Cut) => {}
     }
 }
