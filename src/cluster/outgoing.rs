@@ -44,6 +44,8 @@ struct State {
     events: VecDeque<Message>,
     bytes: usize,
     lately: Lately,
+    /// Nodes that may have missed what was said since then.
+    asked: Vec<(NodeId, Instant)>,
     repeating: Repeating,
     /// The last number given.
     number: u64,
@@ -115,6 +117,7 @@ impl Outgoing {
             events: VecDeque::new(),
             bytes: 0,
             lately: Lately::new(limits.repeat_bytes, limits.outage),
+            asked: Vec::new(),
             repeating: Repeating::default(),
             number: 0,
             over: false,
@@ -167,22 +170,21 @@ impl Outgoing {
         number
     }
 
-    /// Says again what the bus has taken since then, for a node that may have missed it.
+    /// Says again what the bus has taken since then, for a node that may have missed it: after the batch that is on its
+    /// way, which the bus may have handed out before the node could hear, and acknowledges later.
     pub fn repeat(&self, node: NodeId, since: Instant) {
         let mut state = self.state.lock();
-        let (messages, complete) = state.lately.take(since);
-        // What is being repeated already is younger.
-        messages.into_iter().rev().for_each(|message| state.repeats.push_front(message));
-        if !state.repeating.nodes.contains(&node) {
-            state.repeating.nodes.push(node);
+        match state.asked.iter_mut().find(|(asked, _)| *asked == node) {
+            Some((_, first)) => *first = since.min(*first),
+            None => state.asked.push((node, since)),
         }
-        state.repeating.incomplete |= !complete;
         wake(state);
     }
 
-    /// For whom the bus has taken everything that was to be repeated, once it has.
+    /// For whom the bus has taken everything that was to be repeated, once it has. To be called between batches.
     pub fn repeated(&self) -> Option<Repeating> {
         let mut state = self.state.lock();
+        state.take_up();
         (!state.repeating.nodes.is_empty() && state.repeats.is_empty()).then(|| std::mem::take(&mut state.repeating))
     }
 
@@ -190,7 +192,7 @@ impl Outgoing {
     pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
         let empty = state.control.is_empty() && state.repeats.is_empty() && state.events.is_empty();
-        if !empty || !state.repeating.nodes.is_empty() {
+        if !empty || !state.asked.is_empty() || !state.repeating.nodes.is_empty() {
             return Poll::Ready(());
         }
         state.waker = Some(cx.waker().clone());
@@ -201,6 +203,7 @@ impl Outgoing {
     /// ago it was said and how. It ends in [`Outgoing::sent`] or [`Outgoing::unsent`].
     pub fn batch(&self, now: Instant, again: impl Fn(Duration, &Bytes) -> Bytes) -> Batch {
         let mut state = self.state.lock();
+        state.take_up();
         let (mut batch, mut bytes) = (Batch::default(), 0);
         if state.control.is_empty() {
             while let Some(message) =
@@ -266,6 +269,21 @@ impl Outgoing {
             }
             waits
         });
+    }
+}
+
+impl State {
+    /// Begins to repeat what was asked for.
+    fn take_up(&mut self) {
+        for (node, since) in std::mem::take(&mut self.asked) {
+            let (messages, complete) = self.lately.take(since);
+            // What is being repeated already is younger.
+            messages.into_iter().rev().for_each(|message| self.repeats.push_front(message));
+            if !self.repeating.nodes.contains(&node) {
+                self.repeating.nodes.push(node);
+            }
+            self.repeating.incomplete |= !complete;
+        }
     }
 }
 
@@ -358,6 +376,21 @@ mod tests {
         queue.shed(now + Duration::from_secs(60));
         queue.repeat(NodeId(1), now);
         assert_eq!(queue.repeated(), Some(Repeating { nodes: vec![NodeId(1)], incomplete: true }));
+    }
+
+    #[test]
+    fn what_is_on_its_way_is_repeated_too() {
+        let (queue, now) = (queue(10_000), Instant::now());
+        queue.push(Kind::Event, topic("a"), None, now, |_| Bytes::from_static(b"x"));
+        let on_its_way = take(&queue);
+        queue.repeat(NodeId(1), now);
+        assert!(queue.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready());
+        queue.sent(on_its_way, now);
+        assert_eq!(queue.repeated(), None);
+        let again = take(&queue);
+        assert_eq!(again.messages, [(topic("a"), Bytes::from_static(b"again x"))]);
+        queue.sent(again, now);
+        assert_eq!(queue.repeated(), Some(Repeating { nodes: vec![NodeId(1)], incomplete: false }));
     }
 
     #[test]
