@@ -2,7 +2,7 @@
 //! with these inputs: the bus, changes in the hubs, and three clocks.
 
 use super::Cluster;
-use super::catching::{Catching, Event, Held};
+use super::catching::{Catching, Event, Heard, Held};
 use super::echo::Echo;
 use super::interests::Interests;
 use super::peers::{BEAT, Do, Peers};
@@ -45,8 +45,10 @@ pub struct Actor {
     catching: Catching,
     /// Since when something may have been missed that is being repeated.
     missed: Instant,
-    /// Nodes that may have missed what was said since then: each once, however often it says so.
-    to_repeat: HashMap<NodeId, Instant>,
+    /// The number of what the others were asked with last to repeat it.
+    asked: u64,
+    /// Nodes that may have missed what was said since then, each once, with the number of what it asked with last.
+    to_repeat: HashMap<NodeId, (u64, Instant)>,
     /// When something was repeated last.
     repeated: Option<Instant>,
     /// When everything was told last, and to whom: nodes that were not there yet have not heard it.
@@ -68,6 +70,7 @@ impl Actor {
             echo: Echo::new(now),
             catching: Catching::default(),
             missed: now,
+            asked: 0,
             to_repeat: HashMap::new(),
             repeated: None,
             told_all: None,
@@ -126,7 +129,11 @@ impl Actor {
             }
             return;
         }
-        let held = self.catching.hears(origin, self.peers.knows(origin), now);
+        let Heard { is_held: held, is_late } = self.catching.hears(origin, self.peers.knows(origin), now);
+        if is_late && self.catching.asks_again(origin) {
+            self.tell_back(now);
+        }
+        let shared = &self.cluster.0;
         match envelope.said {
             Said::Again { age, envelope } if held => {
                 self.hear_again(origin, topic, age, &envelope, now).await;
@@ -207,8 +214,8 @@ impl Actor {
             }
         }
         if self.repeated.is_none_or(|repeated| now.saturating_duration_since(repeated) >= REPEAT_AGAIN) {
-            for (node, since) in self.to_repeat.drain() {
-                self.cluster.0.outgoing.repeat(node, since);
+            for (node, (number, since)) in self.to_repeat.drain() {
+                self.cluster.0.outgoing.repeat(node, number, since);
                 self.repeated = Some(now);
             }
         }
@@ -252,18 +259,18 @@ impl Actor {
                 Do::Forget(node) => {
                     tracing::info!(node.id = %node, node.name = self.name(node), "node is gone");
                     shared.hubs.values().for_each(|hub| hub.forget_node(node, now));
-                    if let Some(held) = self.catching.gone(node) {
-                        self.hand_out_all(node, &held, now).await;
-                    }
+                    let held = self.catching.gone(node);
+                    self.hand_out_all(node, &held, now).await;
                 }
                 Do::Ask(node) => {
                     shared.metrics.bus_gaps_total.add(1);
                     self.cluster.tell(Said::Ask { node });
                 }
                 Do::TellAll(asker) => self.tell_all(asker, now),
-                Do::Repeat(node, away) => {
+                Do::Repeat(node, number, away) => {
                     let since = now.checked_sub(away).unwrap_or(now);
-                    self.to_repeat.entry(node).and_modify(|first| *first = since.min(*first)).or_insert(since);
+                    let (last, first) = self.to_repeat.entry(node).or_insert((number, since));
+                    (*last, *first) = (number, since.min(*first));
                     if let Some((_, to)) = &mut self.told_all {
                         // What was told while it could not hear does not count.
                         to.retain(|told| *told != node);
@@ -273,7 +280,9 @@ impl Actor {
                         self.tell_back(now);
                     }
                 }
-                Do::Repeated(node, complete) => {
+                // What was asked before has been asked again since, for more.
+                Do::Repeated(_, number, _) if number < self.asked => {}
+                Do::Repeated(node, _, complete) => {
                     if !complete {
                         self.warn_of_loss(node);
                     }
@@ -340,9 +349,9 @@ impl Actor {
 
     /// Asks the others to repeat what this node may have missed. They may be asked again later, when signs of life have
     /// come back already.
-    fn tell_back(&self, now: Instant) {
+    fn tell_back(&mut self, now: Instant) {
         let away = now.saturating_duration_since(self.missed) + MARGIN;
-        self.cluster.tell(Said::Back { away });
+        self.asked = self.cluster.tell(Said::Back { away });
     }
 
     /// Tells members and users who came and went.

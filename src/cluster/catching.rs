@@ -10,6 +10,10 @@ use std::time::{Duration, Instant};
 
 /// How long a node that can be heard again may take.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// A node that is heard for the first time so much later than it was asked has not heard the question in time.
+const SOON: Duration = Duration::from_secs(1);
+/// How long a node that is not heard at all may come back. Longer than nodes hold what they said, unless told to.
+const GIVE_UP: Duration = Duration::from_secs(60);
 /// How long it may take while it goes on repeating.
 const MOST_PATIENCE: Duration = Duration::from_secs(15);
 /// What a node repeated before it said that it is done may come a little later, over another server of the bus.
@@ -40,6 +44,16 @@ struct Catch {
     asked_again: u32,
     held: BTreeMap<(Topic, u64), Event>,
     bytes: usize,
+}
+
+/// What is to be done about a node that is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Heard {
+    /// Whether what comes from it is to be held.
+    pub(super) is_held: bool,
+    /// Whether it is the first time for long: it could not hear what it was asked either, or hears it only now, and what
+    /// it was asked is measured from then.
+    pub(super) is_late: bool,
 }
 
 /// An event that came from another node.
@@ -74,16 +88,17 @@ impl Catching {
         }
     }
 
-    /// Takes note that a node is heard. Whether what comes from it is to be held. One that is not `known` has started
-    /// when this one could not hear, and makes that good as well.
-    pub(super) fn hears(&mut self, node: NodeId, known: bool, now: Instant) -> bool {
+    /// Takes note that a node is heard. One that is not `known` has started when this one could not hear, and makes that
+    /// good as well.
+    pub(super) fn hears(&mut self, node: NodeId, known: bool, now: Instant) -> Heard {
         if !known && self.since.is_some_and(|since| now < since + PATIENCE) && self.nodes.len() < MOST_PEERS {
             self.nodes.entry(node).or_default();
         }
-        let Some(catch) = self.nodes.get_mut(&node) else { return false };
+        let Some(catch) = self.nodes.get_mut(&node) else { return Heard { is_held: false, is_late: false } };
+        let is_late = catch.heard.is_none() && self.since.is_some_and(|since| now > since + SOON);
         catch.heard.get_or_insert(now);
         catch.until.get_or_insert(now + PATIENCE);
-        true
+        Heard { is_held: true, is_late }
     }
 
     /// Holds an event. One that comes both by itself and repeated counts as it came by itself.
@@ -120,13 +135,17 @@ impl Catching {
 
     /// The events of nodes that are done or late, which are held no longer, and whether all has come that was asked for.
     pub(super) fn done(&mut self, now: Instant) -> Vec<(NodeId, Held, bool)> {
+        let given_up = self.since.is_some_and(|since| now > since + GIVE_UP);
+        self.nodes.retain(|_, catch| catch.until.is_some() || !given_up);
         let done = self.nodes.extract_if(|_, catch| catch.until.is_some_and(|until| until <= now));
         done.map(|(node, catch)| (node, catch.held, catch.done || !catch.asked)).collect()
     }
 
-    /// The events of a node that is gone.
-    pub(super) fn gone(&mut self, node: NodeId) -> Option<Held> {
-        self.nodes.remove(&node).map(|catch| catch.held)
+    /// The events of a node that is gone. It may come back, if it only stood still, and is waited for then.
+    pub(super) fn gone(&mut self, node: NodeId) -> Held {
+        let Some(catch) = self.nodes.get_mut(&node) else { return Held::default() };
+        (catch.heard, catch.until, catch.bytes) = (None, None, 0);
+        std::mem::take(&mut catch.held)
     }
 }
 
@@ -150,9 +169,10 @@ mod tests {
     fn events_are_handed_out_in_order_once_the_node_is_done() {
         let (mut catching, now) = (Catching::default(), Instant::now());
         let [a, b] = ["a", "b"].map(|name| Topic::new(&[name]));
-        assert!(!catching.hears(NODE, true, now));
+        let held = |is_held| Heard { is_held, is_late: false };
+        assert_eq!(catching.hears(NODE, true, now), held(false));
         catching.start([NODE].into_iter(), now);
-        assert!(catching.hears(NODE, true, now) && !catching.hears(NodeId(2), true, now));
+        assert_eq!([NODE, NodeId(2)].map(|node| catching.hears(node, true, now)), [held(true), held(false)]);
         catching.hold(NODE, &a, 9, event(None), now);
         for (topic, number) in [(&a, 7), (&b, 8), (&a, 9)] {
             catching.hold(NODE, topic, number, event(Some(now)), now);
@@ -162,9 +182,9 @@ mod tests {
         assert!(catching.done(now).is_empty());
         let done = catching.done(now + SETTLE);
         assert_eq!(numbers(&done[0].1), [("a", 7, true), ("a", 9, false), ("b", 8, true)]);
-        assert!(!catching.hears(NODE, true, now));
+        assert_eq!(catching.hears(NODE, true, now), held(false));
         let (stranger, late) = (NodeId(3), now + PATIENCE);
-        assert!(!catching.hears(stranger, false, late) && catching.hears(stranger, false, now));
+        assert_eq!([late, now].map(|at| catching.hears(stranger, false, at)), [held(false), held(true)]);
     }
 
     #[test]
@@ -185,6 +205,14 @@ mod tests {
         assert_eq!(catching.done(now + MOST_PATIENCE).len(), 1);
         catching.start([NODE].into_iter(), now);
         assert_eq!((0..9).filter(|_| catching.asks_again(NODE)).count(), 5);
-        assert!(catching.gone(NODE).is_some() && catching.gone(NODE).is_none());
+        catching.hears(NODE, true, now);
+        catching.hold(NODE, &Topic::new(&["a"]), 1, event(None), now);
+        assert_eq!([catching.gone(NODE).len(), catching.gone(NODE).len()], [1, 0]);
+        let later = now + Duration::from_secs(9);
+        assert_eq!(catching.hears(NODE, false, later), Heard { is_held: true, is_late: true });
+        assert_eq!(catching.hears(NODE, false, later), Heard { is_held: true, is_late: false });
+        catching.gone(NODE);
+        assert!(catching.done(now + GIVE_UP).is_empty() && !catching.is_empty());
+        assert!(catching.done(now + GIVE_UP + SETTLE).is_empty() && catching.is_empty());
     }
 }

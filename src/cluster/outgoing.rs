@@ -44,8 +44,8 @@ struct State {
     events: VecDeque<Message>,
     bytes: usize,
     lately: Lately,
-    /// Nodes that may have missed what was said since then.
-    asked: Vec<(NodeId, Instant)>,
+    /// Nodes that may have missed what was said since then, and the number of what each asked with.
+    asked: Vec<(NodeId, u64, Instant)>,
     repeating: Repeating,
     /// The last number given.
     number: u64,
@@ -57,8 +57,8 @@ struct State {
 /// For whom something is being repeated.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Repeating {
-    /// The nodes that asked.
-    pub nodes: Vec<NodeId>,
+    /// The nodes that asked, and the number of what each asked with last.
+    pub nodes: Vec<(NodeId, u64)>,
     /// Whether something of it was not held any more.
     pub incomplete: bool,
 }
@@ -172,11 +172,11 @@ impl Outgoing {
 
     /// Says again what the bus has taken since then, for a node that may have missed it: after the batch that is on its
     /// way, which the bus may have handed out before the node could hear, and acknowledges later.
-    pub fn repeat(&self, node: NodeId, since: Instant) {
+    pub fn repeat(&self, node: NodeId, number: u64, since: Instant) {
         let mut state = self.state.lock();
-        match state.asked.iter_mut().find(|(asked, _)| *asked == node) {
-            Some((_, first)) => *first = since.min(*first),
-            None => state.asked.push((node, since)),
+        match state.asked.iter_mut().find(|(asked, ..)| *asked == node) {
+            Some((_, last, first)) => (*last, *first) = (number, since.min(*first)),
+            None => state.asked.push((node, number, since)),
         }
         wake(state);
     }
@@ -275,12 +275,13 @@ impl Outgoing {
 impl State {
     /// Begins to repeat what was asked for.
     fn take_up(&mut self) {
-        for (node, since) in std::mem::take(&mut self.asked) {
+        for (node, number, since) in std::mem::take(&mut self.asked) {
             let (messages, complete) = self.lately.take(since);
             // What is being repeated already is younger.
             messages.into_iter().rev().for_each(|message| self.repeats.push_front(message));
-            if !self.repeating.nodes.contains(&node) {
-                self.repeating.nodes.push(node);
+            match self.repeating.nodes.iter_mut().find(|(asked, _)| *asked == node) {
+                Some((_, last)) => *last = number,
+                None => self.repeating.nodes.push((node, number)),
             }
             self.repeating.incomplete |= !complete;
         }
@@ -361,21 +362,24 @@ mod tests {
         push(Kind::Event, "b");
         queue.sent(take(&queue), now + Duration::from_secs(1));
         push(Kind::Event, "c");
-        queue.repeat(NodeId(1), now + Duration::from_secs(1));
+        queue.repeat(NodeId(1), 7, now + Duration::from_secs(1));
         let first = take(&queue);
         assert_eq!(first.messages, [(topic("b"), Bytes::from_static(b"again x"))]);
-        (0..3).for_each(|_| queue.repeat(NodeId(2), now));
+        (0..3).for_each(|number| queue.repeat(NodeId(2), number, now));
         assert_eq!(queue.repeated().map(|repeating| repeating.nodes), None);
         queue.unsent(first);
         let again = take(&queue);
         assert_eq!(names(&again), ["b", "end", "a"]);
         queue.sent(again, now);
-        assert_eq!(queue.repeated(), Some(Repeating { nodes: vec![NodeId(1), NodeId(2)], incomplete: false }));
+        assert_eq!(
+            queue.repeated(),
+            Some(Repeating { nodes: vec![(NodeId(1), 7), (NodeId(2), 2)], incomplete: false })
+        );
         assert_eq!(queue.repeated(), None);
         assert_eq!(names(&take(&queue)), ["c"]);
         queue.shed(now + Duration::from_secs(60));
-        queue.repeat(NodeId(1), now);
-        assert_eq!(queue.repeated(), Some(Repeating { nodes: vec![NodeId(1)], incomplete: true }));
+        queue.repeat(NodeId(1), 7, now);
+        assert_eq!(queue.repeated(), Some(Repeating { nodes: vec![(NodeId(1), 7)], incomplete: true }));
     }
 
     #[test]
@@ -383,14 +387,14 @@ mod tests {
         let (queue, now) = (queue(10_000), Instant::now());
         queue.push(Kind::Event, topic("a"), None, now, |_| Bytes::from_static(b"x"));
         let on_its_way = take(&queue);
-        queue.repeat(NodeId(1), now);
+        queue.repeat(NodeId(1), 7, now);
         assert!(queue.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready());
         queue.sent(on_its_way, now);
         assert_eq!(queue.repeated(), None);
         let again = take(&queue);
         assert_eq!(again.messages, [(topic("a"), Bytes::from_static(b"again x"))]);
         queue.sent(again, now);
-        assert_eq!(queue.repeated(), Some(Repeating { nodes: vec![NodeId(1)], incomplete: false }));
+        assert_eq!(queue.repeated(), Some(Repeating { nodes: vec![(NodeId(1), 7)], incomplete: false }));
     }
 
     #[test]

@@ -64,10 +64,10 @@ pub enum Do {
     TellAll(NodeId),
     /// End connections, as a node was told to.
     End(Said),
-    /// Repeat what was said since so long ago, as a node may have missed it.
-    Repeat(NodeId, Duration),
-    /// A node has repeated what it said, all of it or not.
-    Repeated(NodeId, bool),
+    /// Repeat what was said since so long ago, as a node may have missed it, which asks with something of that number.
+    Repeat(NodeId, u64, Duration),
+    /// A node has repeated what it said, all of it or not, as it was asked to with something of that number.
+    Repeated(NodeId, u64, bool),
 }
 
 impl Peers {
@@ -134,11 +134,12 @@ impl Peers {
             }
             Said::Ask { node } if node == self.me => to_do.push(Do::TellAll(origin)),
             end @ (Said::EndUser { .. } | Said::EndChannel { .. }) => to_do.extend(peer.end(number, end)),
-            Said::Back { away } => to_do.push(Do::Repeat(origin, away)),
-            Said::Repeated { nodes, complete } if nodes.contains(&self.me) => {
-                to_do.push(Do::Repeated(origin, complete));
+            Said::Back { away } => to_do.push(Do::Repeat(origin, number, away)),
+            Said::Repeated { nodes, complete } => {
+                let mine = nodes.iter().find(|(node, _)| *node == self.me);
+                to_do.extend(mine.map(|(_, number)| Do::Repeated(origin, *number, complete)));
             }
-            Said::Ask { .. } | Said::Event { .. } | Said::Again { .. } | Said::Repeated { .. } | Said::Leaving => {}
+            Said::Ask { .. } | Said::Event { .. } | Said::Again { .. } | Said::Leaving => {}
         }
         to_do
     }

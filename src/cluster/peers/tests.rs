@@ -52,8 +52,8 @@ fn words(to_do: &[Do]) -> String {
         Do::Ask(node) => format!("ask {}", node.0),
         Do::TellAll(_) => "tell all".to_owned(),
         Do::End(_) => "end".to_owned(),
-        Do::Repeat(node, away) => format!("repeat {} s for {}", away.as_secs(), node.0),
-        Do::Repeated(node, complete) => format!("{} repeated, complete {complete}", node.0),
+        Do::Repeat(node, _, away) => format!("repeat {} s for {}", away.as_secs(), node.0),
+        Do::Repeated(node, _, complete) => format!("{} repeated, complete {complete}", node.0),
     };
     to_do.iter().map(word).collect::<Vec<_>>().join(", ")
 }

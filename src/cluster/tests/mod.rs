@@ -9,6 +9,7 @@ use crate::protocol::NodeId;
 use crate::protocol::presence::Member;
 use std::collections::BTreeSet;
 use std::task::{Context, Poll, Waker};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 mod outage;
@@ -20,6 +21,20 @@ struct Node {
     hub: Arc<Hub>,
     link: Memory,
     tasks: [JoinHandle<()>; 2],
+    /// Whether the tasks run, or stand still.
+    running: watch::Sender<bool>,
+}
+
+/// Lets a task go on only while it may run.
+async fn while_running(mut running: watch::Receiver<bool>, task: impl Future<Output = ()>) {
+    let mut task = std::pin::pin!(task);
+    while running.wait_for(|running| *running).await.is_ok() {
+        tokio::select! {
+            biased;
+            Ok(_) = running.wait_for(|running| !running) => {}
+            () = &mut task => return,
+        }
+    }
 }
 
 fn name(name: &str) -> ChannelName {
@@ -40,8 +55,12 @@ impl Node {
         let hubs = Arc::new(HashMap::from([(APP.to_owned(), hub.clone())]));
         let cluster = Cluster::new(me, settings, Broker::Memory(link.clone()), hubs, Arc::default());
         let sender = cluster.clone();
-        let tasks = [tokio::spawn(Actor::new(&cluster, inbox).run()), tokio::spawn(async move { sender.send().await })];
-        Self { cluster, hub, link, tasks }
+        let running = watch::Sender::new(true);
+        let tasks = [
+            tokio::spawn(while_running(running.subscribe(), Actor::new(&cluster, inbox).run())),
+            tokio::spawn(while_running(running.subscribe(), async move { sender.send().await })),
+        ];
+        Self { cluster, hub, link, tasks, running }
     }
 
     /// Ends the node as a crash does.

@@ -191,3 +191,32 @@ async fn newcomers_find_the_last_event_after_an_outage_in_which_others_came() {
     assert_eq!(c.subscribe("cache-x", None).await.heard(), ["last"]);
     drop(early);
 }
+
+/// A node that stands still hears what it was asked too late, and what it was asked is measured from then.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_stood_still_repeats_what_was_missed_before() {
+    let bus = Bus::default();
+    let [a, b] = [1, 2].map(|id| Node::start(&bus, id, None));
+    eventually("the links are up", || a.cluster.is_up() && b.cluster.is_up()).await;
+    let client = b.subscribe("x", None).await;
+    a.publish("x", "before");
+    eventually("it has come", || client.heard() == ["before"]).await;
+    sleep(Duration::from_secs(3)).await;
+    b.link.cut();
+    eventually("the link is down", || !b.cluster.is_up()).await;
+    a.publish("x", "missed");
+    eventually("the bus has it", || a.cluster.0.outgoing.bytes() == 0).await;
+    sleep(Duration::from_secs(2)).await;
+    a.running.send_replace(false);
+    b.link.mend();
+    sleep(Duration::from_secs(13)).await;
+    assert!(client.heard().is_empty());
+    a.running.send_replace(true);
+    a.publish("x", "after");
+    let mut heard = Vec::new();
+    eventually("all has come", || {
+        heard.extend(client.heard());
+        heard == ["missed", "after"]
+    })
+    .await;
+}

@@ -105,8 +105,8 @@ pub enum Said {
     },
     /// The node has repeated what it said.
     Repeated {
-        /// Who asked.
-        nodes: Vec<NodeId>,
+        /// Who asked, and the number of what each asked with last.
+        nodes: Vec<(NodeId, u64)>,
         /// Whether it had all of it still.
         complete: bool,
     },
@@ -219,7 +219,10 @@ impl Said {
             Self::Repeated { nodes, complete } => {
                 out.put_u8((*complete).into());
                 out.put_u32(u32::try_from(nodes.len()).expect("nodes are few"));
-                nodes.iter().for_each(|node| out.put_u64(node.0));
+                for (node, number) in nodes {
+                    out.put_u64(node.0);
+                    out.put_u64(*number);
+                }
             }
         }
     }
@@ -259,8 +262,9 @@ impl Said {
             9 => Self::Again { age: Duration::from_millis(reader.u64()?), envelope: reader.bytes()? },
             10 => Self::Back { away: Duration::from_millis(reader.u64()?) },
             11 => {
-                let complete = reader.u8()? != 0;
-                let nodes = (0..reader.u32()?).map(|_| reader.u64().map(NodeId)).collect::<Option<_>>()?;
+                let (complete, count) = (reader.u8()? != 0, reader.u32()?);
+                let mut node = || Some((NodeId(reader.u64()?), reader.u64()?));
+                let nodes = (0..count).map(|_| node()).collect::<Option<_>>()?;
                 Self::Repeated { nodes, complete }
             }
             _ => return None,

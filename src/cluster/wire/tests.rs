@@ -79,7 +79,7 @@ fn said() -> impl Strategy<Value = Said> {
         (time(), proptest::collection::vec(any::<u8>(), 0..50))
             .prop_map(|(age, envelope)| Said::Again { age, envelope: envelope.into() }),
         time().prop_map(|away| Said::Back { away }),
-        (proptest::collection::vec(any::<u64>().prop_map(NodeId), 0..4), any::<bool>())
+        (proptest::collection::vec((any::<u64>().prop_map(NodeId), any::<u64>()), 0..4), any::<bool>())
             .prop_map(|(nodes, complete)| Said::Repeated { nodes, complete }),
     ]
 }
