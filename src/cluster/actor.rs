@@ -45,6 +45,8 @@ pub struct Actor {
     catching: Catching,
     /// Since when something may have been missed that is being repeated.
     missed: Instant,
+    /// Whether cache channels' last events are to be recalled once all is made good.
+    recalls: bool,
     /// The number of what the others were asked with last to repeat it.
     asked: u64,
     /// Nodes that may have missed what was said since then, each once, with the number of what it asked with last.
@@ -70,6 +72,7 @@ impl Actor {
             echo: Echo::new(now),
             catching: Catching::default(),
             missed: now,
+            recalls: false,
             asked: 0,
             to_repeat: HashMap::new(),
             repeated: None,
@@ -213,6 +216,11 @@ impl Actor {
                 self.warn_of_loss(origin);
             }
         }
+        if self.recalls && self.catching.is_over(now) {
+            self.recalls = false;
+            // Nobody waits for it: newcomers get what is known until then.
+            tokio::spawn(self.cluster.clone().recall_all());
+        }
         if self.repeated.is_none_or(|repeated| now.saturating_duration_since(repeated) >= REPEAT_AGAIN) {
             for (node, (number, since)) in self.to_repeat.drain() {
                 self.cluster.0.outgoing.repeat(node, number, since);
@@ -324,6 +332,7 @@ impl Actor {
         // Who is subscribed to nothing may be signed in, and is to hear that the user was ended.
         let serves = |hub: &Arc<Hub>| hub.connections() > 0;
         if !self.cluster.0.interests.is_empty() || self.cluster.0.hubs.values().any(serves) {
+            self.recalls = true;
             self.catching.start(self.peers.seen().map(|seen| seen.id), now);
             self.tell_back(now);
         }

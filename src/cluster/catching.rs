@@ -78,6 +78,12 @@ impl Catching {
         self.nodes.is_empty()
     }
 
+    /// Whether all that can be made good for now has been: nothing is held, and nobody is about to be heard.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        let soon = self.since.is_some_and(|since| now <= since + PATIENCE);
+        self.nodes.values().all(|catch| catch.heard.is_none()) && (self.nodes.is_empty() || !soon)
+    }
+
     /// Starts to hold what comes from these nodes.
     pub(super) fn start(&mut self, nodes: impl Iterator<Item = NodeId>, now: Instant) {
         self.since = Some(now);

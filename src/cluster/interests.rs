@@ -150,6 +150,20 @@ impl Interests {
         missing.map(|(topic, of)| (topic.clone(), of.app.clone(), of.channel.clone())).collect()
     }
 
+    /// Whether something that `node` has numbered has been heard of a topic, or would count as a repeat.
+    pub fn has_heard(&self, topic: &Topic, node: NodeId, number: u64) -> bool {
+        let state = self.0.lock();
+        let interest = state.topics.get(topic);
+        interest.is_some_and(|interest| number <= last(&interest.before, node).max(last(&interest.heard, node)))
+    }
+
+    /// The topics of cache channels, and whose they are.
+    pub fn cached(&self) -> Vec<(Topic, Arc<str>, ChannelName)> {
+        let state = self.0.lock();
+        let cached = state.topics.iter().filter(|(_, interest)| interest.channel.is_cache());
+        cached.map(|(topic, interest)| (topic.clone(), interest.app.clone(), interest.channel.clone())).collect()
+    }
+
     /// Takes note that a topic's channel may have lost its last subscriber.
     pub fn idle(&self, topic: Topic, now: Instant) {
         self.0.lock().idle.push_back((now, topic));

@@ -26,6 +26,7 @@ use crate::protocol::signature::Secret;
 use crate::protocol::{ChannelName, Frame, NodeId, SocketId, UserId};
 pub use actor::Actor;
 use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
 use interests::Interests;
 pub use interests::{Pin, Pinned};
 pub use outgoing::Limits;
@@ -45,6 +46,8 @@ use wire::{Envelope, Said};
 const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(2);
 /// Between two tries to hand over what the bus has not taken.
 const TRY_AGAIN: Duration = Duration::from_millis(50);
+/// Last events that are recalled at a time.
+const RECALLS: usize = 64;
 
 /// The hubs of this node, by the ids of their apps.
 pub type Hubs = Arc<HashMap<String, Arc<Hub>>>;
@@ -222,6 +225,32 @@ impl Cluster {
             return Ok(Some((origin, number)));
         }
         Ok(None)
+    }
+
+    /// Recalls the last events of all cache channels once everybody has repeated what this node missed: what several of
+    /// them repeat comes here in another order than the bus had it in.
+    async fn recall_all(self) {
+        // What has just been handed out is before that, and does not win over what is recalled.
+        sleep(Duration::from_millis(5)).await;
+        let since = now();
+        let recall = |(topic, app, channel)| self.recall_heard(topic, app, channel, since);
+        stream::iter(self.0.interests.cached()).for_each_concurrent(RECALLS, recall).await;
+    }
+
+    /// Recalls a channel's last event, unless it is still to come on the topic.
+    async fn recall_heard(&self, topic: Topic, app: Arc<str>, channel: ChannelName, since: Instant) {
+        let Shared { broker, hubs, interests, outgoing, settings, me, .. } = &*self.0;
+        let key = self.key(&app, &channel);
+        // What waits here for the bus is younger than what the bus has.
+        if !outgoing.keeps(&key)
+            && let Ok(Some(bytes)) = broker.recall(&key).await
+            && let Some((left, Envelope { origin, number, said: Said::Event { frame, .. } })) =
+                kept::read(&bytes, settings.key.as_ref())
+            && (origin == me.id || interests.has_heard(&topic, origin, number))
+            && let Some(hub) = hubs.get(&*app)
+        {
+            hub.recall(&channel, &frame, left, since, now());
+        }
     }
 
     /// Tells the others that this node stops, and waits until the bus has taken that and all that waited before it, at

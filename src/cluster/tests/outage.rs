@@ -220,3 +220,24 @@ async fn a_node_that_stood_still_repeats_what_was_missed_before() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_several_nodes_repeat_leaves_the_last_event_of_all() {
+    let [a, b, c] = three().await;
+    let clients = [c.subscribe("cache-x", None).await, c.subscribe("cache-y", None).await];
+    c.link.cut();
+    eventually("the link is down", || !c.cluster.is_up()).await;
+    for (node, channel, text) in
+        [(&a, "cache-x", "ax"), (&b, "cache-y", "by"), (&b, "cache-x", "bx"), (&a, "cache-y", "ay")]
+    {
+        node.publish(channel, text);
+        sleep(Duration::from_millis(100)).await;
+    }
+    c.link.mend();
+    sleep(Duration::from_secs(5)).await;
+    for (client, channel, texts) in [(&clients[0], "cache-x", ["ax", "bx"]), (&clients[1], "cache-y", ["by", "ay"])] {
+        let heard = client.heard();
+        assert!(texts.iter().all(|text| heard.iter().any(|heard| heard == text)), "{heard:?}");
+        assert_eq!(c.subscribe(channel, None).await.heard(), [texts[1]], "{channel}");
+    }
+}
