@@ -4,13 +4,20 @@ pub(crate) const BUSY: [&str; 6] = ["busy-0", "busy-1", "private-busy", "presenc
 pub(crate) const RARE: [&str; 6] =
     ["rare-0", "rare-1", "private-rare", "presence-rare-0", "presence-rare-1", "presence-rare-2"];
 
+/// Each publisher is alone on one of them, and all are on the last.
+pub(crate) const CACHE: [&str; 5] = ["cache-0", "private-cache-1", "cache-2", "private-cache-3", "cache-all"];
+
 pub(crate) fn all() -> impl Iterator<Item = &'static str> {
-    BUSY.into_iter().chain(RARE)
+    BUSY.into_iter().chain(RARE).chain(CACHE)
 }
 
 /// The channel of that name.
 pub(crate) fn find(name: &str) -> Option<&'static str> {
     all().find(|known| *known == name)
+}
+
+pub(crate) fn is_cache(channel: &str) -> bool {
+    CACHE.contains(&channel)
 }
 
 pub(crate) fn is_presence(channel: &str) -> bool {

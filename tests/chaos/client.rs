@@ -1,7 +1,7 @@
 //! Connects a tab, does what people do, and reads what comes.
 
 use super::api::{KEY, auth};
-use super::channels::{self, BUSY, RARE};
+use super::channels::{self, BUSY, CACHE, RARE};
 use super::dice::Dice;
 use super::tab::{Event, Heard, Subscription};
 use super::world::{NODES, Place, World};
@@ -53,7 +53,7 @@ impl Client {
         let name = format!("tab-{at}");
         let mut repertoire = BUSY.to_vec();
         let wanted = if is_steady { BUSY.into() } else { BTreeSet::new() };
-        repertoire.push(RARE[at % RARE.len()]);
+        repertoire.extend([RARE[at % RARE.len()], CACHE[at % CACHE.len()]]);
         let (dice, ways) = (Dice::of(seed, &name), Dice::of(seed, &format!("ways of {name}")));
         Self { world: world.clone(), at, dice, ways, is_steady, repertoire, wanted, port, next: Instant::now() }
     }
@@ -213,6 +213,8 @@ impl Client {
         match heard {
             Ok(Heard::Nothing) => {}
             Ok(Heard::Ping) => send(socket, &json!({ "event": "pusher:pong", "data": {} })).await?,
+            Ok(Heard::Last) => self.world.count("newcomers with a last event"),
+            Ok(Heard::Miss) => self.world.count("newcomers without a last event"),
             Ok(Heard::Event) => self.world.count("deliveries"),
             Ok(Heard::Joined) => self.world.count("members added"),
             Ok(Heard::Gone) => self.world.count("members removed"),

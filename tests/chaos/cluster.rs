@@ -84,7 +84,13 @@ impl Cluster {
                 self.links[node].set(Mode::Pass);
             }
             Fault::Bus => {
-                self.bus.lock().await.kill();
+                {
+                    let mut bus = self.bus.lock().await;
+                    bus.kill();
+                    if bus.kind == Kind::Redis {
+                        self.world.state().store_lost = Some(Instant::now());
+                    }
+                }
                 sleep(lasting).await;
                 self.bus.lock().await.again().await;
             }

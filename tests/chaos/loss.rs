@@ -74,24 +74,34 @@ fn is_excused(state: &State, event: &Published, to: Place) -> bool {
     if event.place == to {
         return false;
     }
-    let troubles = || [event.place.node, to.node].into_iter().flat_map(|node| &state.nodes[node].troubles);
     if !REPEATED {
+        let mut troubles = [event.place.node, to.node].into_iter().flat_map(|node| &state.nodes[node].troubles);
         let near = |(start, end): &(Instant, Option<Instant>)| {
             *start < event.accepted + HANDED_OVER && end.is_none_or(|end| end + HANDED_OVER > event.begun)
         };
-        if troubles().any(near) {
+        if troubles.any(near) {
             return true;
         }
     }
-    let Some(ended) = state.ended(event.place) else { return false };
+    state.ended(event.place).is_some() && handed_over(state, event, Some(to.node)).is_none()
+}
+
+/// When an event had certainly been handed to the bus and taken from it by the node `to`; `None` if its process may have
+/// ended before, or it is too early to say.
+pub(crate) fn handed_over(state: &State, event: &Published, to: Option<usize>) -> Option<Instant> {
+    let nodes = || [event.place.node].into_iter().chain(to);
+    let troubles = || nodes().flat_map(|node| &state.nodes[node].troubles);
     // The first moment from which on nothing went wrong for long enough.
     let mut well = event.accepted;
     loop {
         let over = troubles().filter(|(start, end)| *start < well + HANDED_OVER && end.is_none_or(|end| end > well));
         match over.map(|(_, end)| *end).max_by_key(|end| end.map_or((1, None), |end| (0, Some(end)))) {
             Some(Some(end)) => well = end,
-            Some(None) => return true,
-            None => return ended < well + HANDED_OVER,
+            Some(None) => return None,
+            None => {
+                let over = well + HANDED_OVER;
+                return Some(over).filter(|over| state.ended(event.place).is_none_or(|ended| ended >= *over));
+            }
         }
     }
 }

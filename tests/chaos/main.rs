@@ -7,6 +7,7 @@
 
 mod api;
 mod bus;
+mod cached;
 mod channels;
 mod client;
 mod cluster;
@@ -34,7 +35,7 @@ use faults::Schedule;
 use futures_util::future::join_all;
 use libtest_mimic::{Arguments, Failed, Trial};
 use parking_lot::Mutex;
-use publish::Publisher;
+use publish::{PUBLISHERS, Publisher};
 use std::iter;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -48,7 +49,6 @@ const BUSES: [(Kind, u64); 2] = [(Kind::Redis, 60), (Kind::Nats, 30)];
 const STEADY: usize = 6;
 /// Clients who come and go, the first of them two to a user.
 const ROAMING: usize = 18;
-const PUBLISHERS: usize = 4;
 /// A run that is longer than that has longer pauses.
 const LONG: Duration = Duration::from_secs(300);
 

@@ -1,7 +1,7 @@
 //! Back ends, which publish one event after the other.
 
 use super::api::Api;
-use super::channels::{BUSY, RARE};
+use super::channels::{self, BUSY, CACHE, RARE};
 use super::dice::Dice;
 use super::tab::Event;
 use super::world::{NODES, Place, World};
@@ -9,6 +9,7 @@ use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
+pub(crate) const PUBLISHERS: usize = 4;
 const MOST_PADDING: usize = 4000;
 /// Events after which another node is chosen, so that new ones get some.
 const AT_ONE: usize = 40;
@@ -23,10 +24,13 @@ pub(crate) struct Published {
     pub(crate) place: Place,
     pub(crate) begun: Instant,
     pub(crate) accepted: Instant,
+    /// If not, nobody knows whether it was.
+    pub(crate) is_answered: bool,
 }
 
 pub(crate) struct Publisher {
     world: World,
+    n: usize,
     name: String,
     dice: Dice,
     ways: Dice,
@@ -39,7 +43,7 @@ impl Publisher {
     pub(crate) fn new(world: &World, seed: u64, n: usize, port: [u16; NODES]) -> Self {
         let name = format!("publisher-{n}");
         let (dice, ways) = (Dice::of(seed, &name), Dice::of(seed, &format!("ways of {name}")));
-        Self { world: world.clone(), name, dice, ways, port, streams: 0 }
+        Self { world: world.clone(), n, name, dice, ways, port, streams: 0 }
     }
 
     pub(crate) async fn run(mut self) {
@@ -70,10 +74,16 @@ impl Publisher {
             let answer = api.post("/events", &body).await;
             let accepted = Instant::now();
             let Event { id, except, .. } = event;
+            let published = Published { id, channels, except, place, begun, accepted, is_answered: answer.is_ok() };
+            if !matches!(answer, Ok((503, _))) {
+                let state = &mut *self.world.state();
+                for channel in published.channels.iter().filter(|channel| channels::is_cache(channel)) {
+                    state.kept.entry(channel).or_default().push(published.clone());
+                }
+            }
             match answer {
                 Ok((200, _)) => {
                     self.world.count("published");
-                    let published = Published { id, channels, except, place, begun, accepted };
                     self.world.state().published.push(published);
                 }
                 Ok((503, _)) => {
@@ -91,9 +101,11 @@ impl Publisher {
     }
 
     fn draw(&mut self) -> (Event, Vec<&'static str>) {
-        let mut channels = vec![match self.dice.one_in(4) {
-            true => RARE[self.dice.below(RARE.len())],
-            false => BUSY[self.dice.below(BUSY.len())],
+        let mut channels = vec![match self.dice.below(12) {
+            0 => CACHE[self.n],
+            1 => CACHE[PUBLISHERS],
+            2..5 => RARE[self.dice.below(RARE.len())],
+            _ => BUSY[self.dice.below(BUSY.len())],
         }];
         if self.dice.one_in(4) {
             channels.push(RARE[self.dice.below(RARE.len())]);

@@ -1,6 +1,7 @@
 //! Once nothing goes wrong and nobody does anything, everybody must come to the same view, which is the truth.
 
 use super::api::Api;
+use super::cached;
 use super::channels;
 use super::cluster::Cluster;
 use super::loss;
@@ -56,6 +57,7 @@ pub(crate) fn close_accounts(world: &World) {
     state.lasted("delivery on the same node", count.slowest_here);
     state.lasted("delivery to another node", count.slowest_there);
     state.published.clear();
+    cached::forget(state);
 }
 
 async fn differences(world: &World, cluster: &Cluster) -> Vec<String> {
@@ -83,6 +85,15 @@ async fn differences(world: &World, cluster: &Cluster) -> Vec<String> {
                 Ok(seen) if seen == truth => {}
                 Ok(seen) => wrong.push(format!("node {} says {}", name(node.index), seen.unlike(&truth))),
                 Err(error) => wrong.push(format!("node {} does not say what is so: {error}", name(node.index))),
+            }
+        }
+    }
+    if wrong.is_empty() {
+        for node in &cluster.nodes {
+            let of_node = |what| format!("a newcomer on node {}: {what}", name(node.index));
+            match cached::newcomer(node.port).await {
+                Ok(first) => wrong.extend(cached::wrong(&world.state(), &first).into_iter().map(of_node)),
+                Err(error) => wrong.push(of_node(error.to_string())),
             }
         }
     }

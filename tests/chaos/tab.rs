@@ -34,6 +34,8 @@ pub(crate) struct Tab {
     left: VecDeque<&'static str>,
     heard: HashMap<(&'static str, u64), Instant>,
     last: HashMap<(String, &'static str), u64>,
+    /// Cache channels whose last event has to come next.
+    awaited: BTreeSet<&'static str>,
 }
 
 #[derive(Debug)]
@@ -56,6 +58,10 @@ pub(crate) enum Heard {
     /// Wants a pong.
     Ping,
     Event,
+    /// The last event of a cache channel, for a newcomer.
+    Last,
+    /// That there is none.
+    Miss,
     Joined,
     Gone,
 }
@@ -68,7 +74,7 @@ impl Event {
         serde_json::json!({ "stream": stream, "id": id, "except": except, "text": padding }).to_string()
     }
 
-    fn of(frame: &Value) -> Option<Self> {
+    pub(crate) fn of(frame: &Value) -> Option<Self> {
         let data = data(frame);
         let except = data["except"].as_str().map(str::to_owned);
         Some(Self { stream: data["stream"].as_str()?.to_owned(), id: data["id"].as_u64()?, except })
@@ -95,6 +101,7 @@ impl Tab {
         self.place = None;
         self.subscriptions.clear();
         self.left.clear();
+        self.awaited.clear();
     }
 
     /// What its own client events are a stream of.
@@ -134,7 +141,7 @@ impl Tab {
     /// Whether every question has been answered.
     pub(crate) fn is_settled(&self) -> bool {
         let confirmed = |subscription| matches!(subscription, &Subscription::Confirmed { .. });
-        self.away || (self.place.is_some() && self.subscriptions.values().all(confirmed))
+        self.away || (self.place.is_some() && self.awaited.is_empty() && self.subscriptions.values().all(confirmed))
     }
 
     /// Takes in a frame. An error says why it must not have come.
@@ -145,6 +152,9 @@ impl Tab {
             "pusher:pong" => {
                 if let Some(channel) = self.left.pop_front() {
                     self.subscriptions.remove(channel);
+                    if self.awaited.remove(channel) {
+                        return Err(format!("neither the last event of {channel} nor that there is none came before"));
+                    }
                 }
                 return Ok(Heard::Nothing);
             }
@@ -164,6 +174,9 @@ impl Tab {
             if channels::is_presence(channel) && !roster.contains(&self.user) {
                 return Err("its own user is not in the roster".to_owned());
             }
+            if channels::is_cache(channel) {
+                self.awaited.insert(channel);
+            }
             *subscription = Subscription::Confirmed { since: now, roster };
             return Ok(Heard::Nothing);
         }
@@ -171,7 +184,10 @@ impl Tab {
             Subscription::Confirmed { roster, .. } | Subscription::Left { roster } => roster,
             Subscription::Asked => return Err("its subscription is not confirmed".to_owned()),
         };
+        let is_first = self.awaited.remove(channel);
         match event {
+            "pusher:cache_miss" if is_first => Ok(Heard::Miss),
+            _ if is_first => self.take_last(channel, Event::of(frame).ok_or("nobody published that")?, now),
             "pusher_internal:member_added" => match user_id(frame) {
                 Some(user) if roster.insert(user.clone()) => Ok(Heard::Joined),
                 _ => Err("that member was present".to_owned()),
@@ -182,6 +198,17 @@ impl Tab {
             },
             _ => self.take(channel, Event::of(frame).ok_or("nobody published that")?, now),
         }
+    }
+
+    /// A newcomer may have got the last event before, when it came first or was there already.
+    fn take_last(&mut self, channel: &'static str, event: Event, now: Instant) -> Result<Heard, String> {
+        let last = self.last.entry((event.stream, channel)).or_default();
+        if *last > event.id {
+            return Err(format!("it came after {last}"));
+        }
+        *last = event.id;
+        self.heard.entry((channel, event.id)).or_insert(now);
+        Ok(Heard::Last)
     }
 
     fn take(&mut self, channel: &'static str, event: Event, now: Instant) -> Result<Heard, String> {

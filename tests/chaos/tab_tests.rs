@@ -57,6 +57,20 @@ pub(crate) fn run() {
     ] {
         assert_eq!(hear(&frame).ok(), expect, "{frame}");
     }
+    let mut cached = |frames: &[Value]| {
+        tab.subscriptions.insert("cache-0", Subscription::Asked);
+        let succeeded = server("pusher_internal:subscription_succeeded", "cache-0", &json!({}));
+        tab.hear(&succeeded, Instant::now()).unwrap();
+        frames.iter().map(|frame| tab.hear(frame, Instant::now()).ok()).collect::<Vec<_>>()
+    };
+    let (miss, event) = (server("pusher:cache_miss", "cache-0", &json!({})), |id| news("cache-0", "s", id, None));
+    let [last, miss_heard, live] = [Some(Heard::Last), Some(Heard::Miss), Some(Heard::Event)];
+    assert_eq!(cached(&[miss.clone(), miss.clone(), event(5)]), [miss_heard, None, live]);
+    assert_eq!(cached(&[event(5), event(5)]), [last, None]);
+    assert_eq!(cached(&[event(4)]), [None], "older than what it has seen");
+    assert!(cached(&[]).is_empty());
+    tab.leave("cache-0");
+    assert!(tab.hear(&json!({ "event": "pusher:pong" }), Instant::now()).is_err(), "nothing came first");
     tab.leave("rare-0");
     let hear = |tab: &mut Tab, id| tab.hear(&news("rare-0", "s", id, None), Instant::now());
     assert_eq!(hear(&mut tab, 9), Ok(Heard::Event), "the server may not know yet");

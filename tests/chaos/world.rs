@@ -44,6 +44,10 @@ pub(crate) struct State {
     pub(crate) tabs: Vec<Tab>,
     /// What has to be heard, and was not yet found to be.
     pub(crate) published: Vec<Published>,
+    /// What newcomers of cache channels may get, by channel.
+    pub(crate) kept: BTreeMap<&'static str, Vec<Published>>,
+    /// When the bus forgot last what it keeps.
+    pub(crate) store_lost: Option<Instant>,
     /// What was refused.
     pub(crate) refused: HashSet<u64>,
     pub(crate) violations: Vec<String>,
