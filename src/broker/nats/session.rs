@@ -19,7 +19,7 @@ use tokio_util::task::AbortOnDropHandle;
 const PROBE: Duration = Duration::from_secs(1);
 
 /// How long a round trip may take while other things arrive before it.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A smaller payload is copied: it would hold on to the library's read buffer of 64 KiB otherwise.
 const COPIED: usize = 16 * 1024;
@@ -102,27 +102,27 @@ impl<'a> Session<'a> {
             tokio::select! {
                 ask = asks.recv() => match ask {
                     None => return Some(End::Stopped),
-                    Some(Ask::Reset(session)) if session == self.number => return lost("it was dropped to connect anew"),
+                    Some(Ask::Reset(session)) if session == self.number => return Some(lost("it was dropped to connect anew")),
                     Some(ask) => self.ask(ask),
                 },
                 made = self.made.recv() => match made {
-                    None => return lost("the server takes nothing"),
+                    None => return Some(lost("the server takes nothing")),
                     Some(made) => self.adopt(made),
                 },
                 Some((topic, message)) = self.streams.next(), if !self.streams.is_empty() => {
                     self.quiet = Instant::now();
                     if !self.feed.message(topic, owned(message.payload)) {
-                        return lost("more messages wait for this node than it may hold");
+                        return Some(lost("more messages wait for this node than it may hold"));
                     }
                 }
                 echo = next(&mut self.inbox) => {
-                    let Some(message) = echo else { return lost("the connection was lost") };
+                    let Some(message) = echo else { return Some(lost("the connection was lost")) };
                     if self.echo(&message) {
                         return None;
                     }
                 }
-                Some(why) = self.trouble.recv() => return lost(&why),
-                () = sleep_until(deadline), if expects => return lost("the server does not answer"),
+                Some(why) = self.trouble.recv() => return Some(lost(&why)),
+                () = sleep_until(deadline), if expects => return Some(lost("the server does not answer")),
                 _ = self.probe.tick(), if !expects => {
                     self.ping();
                 }
@@ -182,7 +182,10 @@ impl<'a> Session<'a> {
     }
 
     fn adopt(&mut self, made: Made) {
-        self.moved();
+        // Until every subscription stands the round trip that proves them waits for all of them to be written.
+        if self.proof.is_some() {
+            self.moved();
+        }
         match made {
             Made::Inbox(subscriber) => self.inbox = Some(subscriber),
             Made::Topic(topic, number, subscriber) => {
@@ -218,9 +221,8 @@ impl<'a> Session<'a> {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "what `run` returns")]
-fn lost(why: &str) -> Option<End> {
-    Some(End::Lost(why.to_owned()))
+fn lost(why: &str) -> End {
+    End::Lost(why.to_owned())
 }
 
 fn owned(payload: Bytes) -> Bytes {
