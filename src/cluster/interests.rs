@@ -143,6 +143,11 @@ impl Interests {
         }
     }
 
+    /// Whether somebody is interested in a topic whose last event the bus could not be asked for.
+    pub fn lacks(&self, topic: &Topic) -> bool {
+        self.0.lock().topics.get(topic).is_some_and(|interest| !interest.recalled)
+    }
+
     /// The topics of cache channels whose last event the bus could not be asked for.
     pub fn not_recalled(&self) -> Vec<(Topic, Arc<str>, ChannelName)> {
         let state = self.0.lock();

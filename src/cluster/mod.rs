@@ -46,6 +46,8 @@ use wire::{Envelope, Said};
 const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(2);
 /// Between two tries to hand over what the bus has not taken.
 const TRY_AGAIN: Duration = Duration::from_millis(50);
+/// Between two tries to recall a cache channel's last event from a bus that does not answer.
+const RECALL_AGAIN: Duration = Duration::from_millis(250);
 /// Last events that are recalled at a time.
 const RECALLS: usize = 64;
 
@@ -175,6 +177,7 @@ impl Cluster {
                     }
                 }
                 stands.send_replace(true);
+                cluster.recall_late(&topic, &app, &channel).await;
             });
         }
         pinned
@@ -198,6 +201,16 @@ impl Cluster {
     async fn recall_missing(&self) {
         for (topic, app, channel) in self.0.interests.not_recalled() {
             if self.recall(&topic, &app, &channel, now()).await == Err(Error::Down) {
+                return;
+            }
+        }
+    }
+
+    /// Recalls a cache channel's last event once the bus can be asked, if it could not be when its topic was opened.
+    async fn recall_late(&self, topic: &Topic, app: &str, channel: &ChannelName) {
+        while channel.is_cache() && self.0.interests.lacks(topic) {
+            sleep(RECALL_AGAIN).await;
+            if !matches!(self.recall(topic, app, channel, now()).await, Err(Error::Down)) {
                 return;
             }
         }

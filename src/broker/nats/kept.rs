@@ -32,7 +32,7 @@ const FRESH: Duration = Duration::from_secs(10);
 const WITHIN: Duration = Duration::from_secs(1);
 
 /// How long it is not asked for anything after it has not answered.
-const REST: Duration = Duration::from_secs(10);
+const REST: Duration = Duration::from_secs(3);
 
 /// What JetStream is used for.
 #[derive(Debug, Default)]
