@@ -336,8 +336,6 @@ impl Actor {
             self.catching.start(self.peers.seen().map(|seen| seen.id), now);
             self.tell_back(now);
         }
-        let cluster = self.cluster.clone();
-        tokio::spawn(async move { cluster.recall_missing().await });
         // What has changed meanwhile was not told: the gap lets the others ask.
         self.serial += 1;
         self.tell_alive();

@@ -148,13 +148,6 @@ impl Interests {
         self.0.lock().topics.get(topic).is_some_and(|interest| !interest.recalled)
     }
 
-    /// The topics of cache channels whose last event the bus could not be asked for.
-    pub fn not_recalled(&self) -> Vec<(Topic, Arc<str>, ChannelName)> {
-        let state = self.0.lock();
-        let missing = state.topics.iter().filter(|(_, interest)| interest.channel.is_cache() && !interest.recalled);
-        missing.map(|(topic, of)| (topic.clone(), of.app.clone(), of.channel.clone())).collect()
-    }
-
     /// Whether something that `node` has numbered has been heard of a topic, or would count as a repeat.
     pub fn has_heard(&self, topic: &Topic, node: NodeId, number: u64) -> bool {
         let state = self.0.lock();
@@ -302,13 +295,13 @@ mod tests {
     #[test]
     fn what_the_bus_has_is_news_until_something_that_is_kept_has_come() {
         let interests = Interests::default();
-        let missing = || interests.not_recalled().into_iter().map(|(_, _, channel)| channel).collect::<Vec<_>>();
+        let lacks = || ["cache-a", "cache-b"].map(|name| interests.lacks(&topic(name)));
         let _pins = ["cache-a", "cache-b", "c"].map(|name| pin(&interests, name));
         let hear = |name, number, kept| interests.hear(&topic(name), NodeId(2), number, kept, None).is_some();
         assert!(hear("cache-a", 5, false) && hear("cache-b", 6, true));
-        assert_eq!(missing(), [ChannelName::parse("cache-a", 164).unwrap()], "what clients say is not kept");
+        assert_eq!(lacks(), [true, false], "what clients say is not kept");
         assert_eq!(["cache-a", "cache-a", "cache-b"].map(|name| interests.recall(&topic(name))), [true, false, false]);
-        assert!(missing().is_empty());
+        assert_eq!(lacks(), [false, false]);
         interests.heard(&topic("cache-a"), NodeId(2), 4);
         assert!(!hear("cache-a", 5, true));
         interests.heard(&topic("cache-a"), NodeId(2), 9);

@@ -76,6 +76,14 @@ struct Shared {
     lag: Lag,
 }
 
+/// The last event of a cache channel, who published it with which number, and for how long it is still kept.
+struct Last {
+    left: Duration,
+    origin: NodeId,
+    number: u64,
+    frame: Frame,
+}
+
 /// How nodes find and trust each other.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -196,17 +204,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Recalls the last events of cache channels that were subscribed to while the bus was away. What of them comes on
-    /// the topic, because it is repeated, is for those who are there.
-    async fn recall_missing(&self) {
-        for (topic, app, channel) in self.0.interests.not_recalled() {
-            if self.recall(&topic, &app, &channel, now()).await == Err(Error::Down) {
-                return;
-            }
-        }
-    }
-
-    /// Recalls a cache channel's last event once the bus can be asked, if it could not be when its topic was opened.
+    /// Recalls a cache channel's last event once the bus can be asked, if it could not be when its topic was opened. What of
+    /// it comes on the topic too, because it is repeated, is for those who are there.
     async fn recall_late(&self, topic: &Topic, app: &str, channel: &ChannelName) {
         while channel.is_cache() && self.0.interests.lacks(topic) {
             sleep(RECALL_AGAIN).await;
@@ -225,14 +224,10 @@ impl Cluster {
         channel: &ChannelName,
         since: Instant,
     ) -> Result<Option<(NodeId, u64)>, Error> {
-        let Shared { broker, hubs, interests, outgoing, settings, .. } = &*self.0;
-        let key = self.key(app, channel);
-        // What was published here and waits for the bus is younger than what the bus has, and is kept here already.
-        let found = if outgoing.keeps(&key) { None } else { broker.recall(&key).await? };
-        if interests.recall(topic)
-            && let Some((left, Envelope { origin, number, said: Said::Event { frame, .. } })) =
-                found.and_then(|bytes| kept::read(&bytes, settings.key.as_ref()))
-            && let Some(hub) = hubs.get(app)
+        let found = self.last(app, channel).await?;
+        if self.0.interests.recall(topic)
+            && let Some(Last { left, origin, number, frame }) = found
+            && let Some(hub) = self.0.hubs.get(app)
         {
             hub.recall(channel, &frame, left, since, now());
             return Ok(Some((origin, number)));
@@ -252,18 +247,27 @@ impl Cluster {
 
     /// Recalls a channel's last event, unless it is still to come on the topic.
     async fn recall_heard(&self, topic: Topic, app: Arc<str>, channel: ChannelName, since: Instant) {
-        let Shared { broker, hubs, interests, outgoing, settings, me, .. } = &*self.0;
-        let key = self.key(&app, &channel);
-        // What waits here for the bus is younger than what the bus has.
-        if !outgoing.keeps(&key)
-            && let Ok(Some(bytes)) = broker.recall(&key).await
-            && let Some((left, Envelope { origin, number, said: Said::Event { frame, .. } })) =
-                kept::read(&bytes, settings.key.as_ref())
+        let Shared { hubs, interests, me, .. } = &*self.0;
+        if let Ok(Some(Last { left, origin, number, frame })) = self.last(&app, &channel).await
             && (origin == me.id || interests.has_heard(&topic, origin, number))
             && let Some(hub) = hubs.get(&*app)
         {
             hub.recall(&channel, &frame, left, since, now());
         }
+    }
+
+    /// The last event that the bus keeps of a cache channel, unless a younger one waits here for the bus, which newcomers
+    /// here get already.
+    async fn last(&self, app: &str, channel: &ChannelName) -> Result<Option<Last>, Error> {
+        let Shared { broker, outgoing, settings, .. } = &*self.0;
+        let key = self.key(app, channel);
+        let found = if outgoing.keeps(&key) { None } else { broker.recall(&key).await? };
+        Ok(match found.and_then(|bytes| kept::read(&bytes, settings.key.as_ref())) {
+            Some((left, Envelope { origin, number, said: Said::Event { frame, .. } })) => {
+                Some(Last { left, origin, number, frame })
+            }
+            _ => None,
+        })
     }
 
     /// Tells the others that this node stops, and waits until the bus has taken that and all that waited before it, at
