@@ -4,8 +4,8 @@
 use super::Cluster;
 use super::catching::{Catching, Event, Heard, Held};
 use super::echo::Echo;
-use super::interests::Interests;
 use super::peers::{BEAT, Do, Peers};
+use super::telling::Telling;
 use super::wire::{Envelope, Said, Told};
 use crate::broker::{Inbox, Incoming, Link, Topic};
 use crate::hub::{Fact, Hub, Reach};
@@ -27,11 +27,6 @@ const LOOK: Duration = Duration::from_secs(1);
 const REPEAT_AGAIN: Duration = Duration::from_secs(1);
 /// A bus of several servers may have stopped handing out what is said on one of them so long before the others.
 const MARGIN: Duration = Duration::from_secs(5);
-/// Bytes of facts in one message, about, unless a single fact is larger: a bus has a limit for messages, which NATS sets
-/// at 1 MiB.
-const PART: usize = 256 * 1024;
-/// Who asks for everything so soon after it was told will hear it.
-const TOLD_JUST_NOW: Duration = Duration::from_millis(500);
 
 /// The task.
 #[derive(Debug)]
@@ -39,8 +34,7 @@ pub struct Actor {
     cluster: Cluster,
     inbox: Inbox,
     peers: Peers,
-    /// The number of the last change told.
-    serial: u64,
+    telling: Telling,
     echo: Echo,
     catching: Catching,
     /// Since when something may have been missed that is being repeated.
@@ -53,8 +47,6 @@ pub struct Actor {
     to_repeat: HashMap<NodeId, (u64, Instant)>,
     /// When something was repeated last.
     repeated: Option<Instant>,
-    /// When everything was told last, and to whom: nodes that were not there yet have not heard it.
-    told_all: Option<(Instant, Vec<NodeId>)>,
     /// The pauses that are left until numbers are told again.
     stalls: usize,
 }
@@ -64,19 +56,20 @@ impl Actor {
     pub fn new(cluster: &Cluster, inbox: Inbox) -> Self {
         let now = super::now();
         let peers = Peers::new(cluster.0.me.id, now);
+        let mut catching = Catching::default();
+        catching.link_is_down();
         Self {
             cluster: cluster.clone(),
             inbox,
             peers,
-            serial: 0,
+            telling: Telling::new(cluster),
             echo: Echo::new(now),
-            catching: Catching::default(),
+            catching,
             missed: now,
             recalls: false,
             asked: 0,
             to_repeat: HashMap::new(),
             repeated: None,
-            told_all: None,
             stalls: STALLS,
         }
     }
@@ -101,15 +94,15 @@ impl Actor {
                     Some(Incoming::Link(Link::Down)) => self.link_is_down(),
                     None => return,
                 },
-                () = poll_fn(|cx| poll_changes(&cluster, cx)) => self.tell_changes(),
+                () = poll_fn(|cx| poll_changes(&cluster, cx)) => self.telling.changes(),
                 _ = numbers.tick() => {
-                    self.tell_numbers(false);
+                    self.telling.numbers(false);
                     self.stalls = STALLS;
                     self.make_good().await;
                 }
                 _ = look.tick() => self.look().await,
                 _ = beat.tick() => {
-                    self.tell_numbers(true);
+                    self.telling.numbers(true);
                     self.tell_alive();
                 }
             }
@@ -274,15 +267,15 @@ impl Actor {
                     shared.metrics.bus_gaps_total.add(1);
                     self.cluster.tell(Said::Ask { node });
                 }
-                Do::TellAll(asker) => self.tell_all(asker, now),
+                Do::TellAll(asker) => {
+                    let others = self.peers.seen().map(|seen| seen.id).collect();
+                    self.telling.all(asker, others, now);
+                }
                 Do::Repeat(node, number, away) => {
                     let since = now.checked_sub(away).unwrap_or(now);
                     let (last, first) = self.to_repeat.entry(node).or_insert((number, since));
                     (*last, *first) = (number, since.min(*first));
-                    if let Some((_, to)) = &mut self.told_all {
-                        // What was told while it could not hear does not count.
-                        to.retain(|told| *told != node);
-                    }
+                    self.telling.was_away(node);
                     if self.catching.asks_again(node) {
                         // It could not hear either when this node said so.
                         self.tell_back(now);
@@ -325,19 +318,17 @@ impl Actor {
         self.cluster.0.metrics.bus_links_total.add(1);
         self.peers.link_is_up(now);
         self.echo.link_is_up(now);
-        // What was to be repeated and was not, because the link was lost again, is missed still.
-        if self.catching.is_empty() {
-            self.missed = self.echo.sure();
-        }
         // Who is subscribed to nothing may be signed in, and is to hear that the user was ended.
         let serves = |hub: &Arc<Hub>| hub.connections() > 0;
         if !self.cluster.0.interests.is_empty() || self.cluster.0.hubs.values().any(serves) {
             self.recalls = true;
             self.catching.start(self.peers.seen().map(|seen| seen.id), now);
             self.tell_back(now);
+        } else {
+            self.catching.clear();
         }
         // What has changed meanwhile was not told: the gap lets the others ask.
-        self.serial += 1;
+        self.telling.skip();
         self.tell_alive();
     }
 
@@ -345,12 +336,16 @@ impl Actor {
         tracing::warn!("link to the bus is down: events for other nodes wait, news of them does not come");
         *self.cluster.0.link.write() = (false, super::now());
         self.cluster.0.outgoing.link_is_down();
+        // What was to be repeated and was not, because the link was lost again, is missed still.
+        if self.catching.is_empty() {
+            self.missed = self.echo.sure();
+        }
+        self.catching.link_is_down();
     }
 
     fn tell_alive(&mut self) {
         if self.cluster.is_up() {
-            let number = self.cluster.tell(Said::Alive { serial: self.serial, about: self.cluster.about().into() });
-            self.echo.say(number, super::now());
+            self.echo.say(self.telling.alive(), super::now());
         }
     }
 
@@ -359,75 +354,6 @@ impl Actor {
     fn tell_back(&mut self, now: Instant) {
         let away = now.saturating_duration_since(self.missed) + MARGIN;
         self.asked = self.cluster.tell(Said::Back { away });
-    }
-
-    /// Tells members and users who came and went.
-    fn tell_changes(&mut self) {
-        let (mut told, mut all) = (Vec::new(), false);
-        for (app, hub) in self.cluster.0.hubs.iter() {
-            let changes = hub.changes();
-            all |= changes.all;
-            told.extend(changes.facts.into_iter().map(|fact| Told { app: app.clone(), fact }));
-        }
-        if all {
-            // Too much to tell one by one: the gap lets the others ask for everything.
-            self.serial += 1;
-        }
-        self.tell(told);
-    }
-
-    /// Tells how many connections there are where that has changed, and lets go of topics that nobody needs.
-    /// What apps add up to is told if it is `due`.
-    fn tell_numbers(&mut self, due: bool) {
-        let (now, mut told) = (super::now(), Vec::new());
-        let Self { cluster, .. } = self;
-        for (app, hub) in cluster.0.hubs.iter() {
-            for fact in hub.numbers(due, now) {
-                if let Fact::Connections { channel, connections: 0 } = &fact {
-                    cluster.0.interests.idle(cluster.topic(app, channel), now);
-                }
-                if !matches!(&fact, Fact::Connections { channel, .. } if channel.is_user()) {
-                    told.push(Told { app: app.clone(), fact });
-                }
-            }
-        }
-        let subscribed = |app: &str, channel: &_| cluster.0.hubs.get(app).is_some_and(|hub| hub.is_subscribed(channel));
-        let interests: &Interests = &cluster.0.interests;
-        interests.release(now, subscribed, |topic| cluster.0.broker.unsubscribe(topic));
-        self.tell(told);
-    }
-
-    fn tell(&mut self, told: Vec<Told>) {
-        if !self.cluster.is_up() {
-            return;
-        }
-        for part in parts(told) {
-            self.serial += 1;
-            self.cluster.tell(Said::Changed { serial: self.serial, told: part });
-        }
-    }
-
-    /// Tells everything, in one go and in order with the changes.
-    fn tell_all(&mut self, asker: NodeId, now: Instant) {
-        let just_now = |told| now.saturating_duration_since(told) < TOLD_JUST_NOW;
-        if self.told_all.as_ref().is_some_and(|(told, to)| just_now(*told) && to.contains(&asker)) {
-            return;
-        }
-        self.told_all = Some((now, self.peers.seen().map(|seen| seen.id).collect()));
-        self.tell_changes();
-        let hubs = self.cluster.0.hubs.iter();
-        let told = |(app, hub): (&String, &Arc<Hub>)| {
-            let app = app.clone();
-            hub.facts(now).into_iter().map(move |fact| Told { app: app.clone(), fact })
-        };
-        let mut all = parts(hubs.flat_map(told).collect());
-        if all.is_empty() {
-            all.push(Vec::new());
-        }
-        let parts = u32::try_from(all.len()).expect("no node has that many facts");
-        for (part, told) in (0..).zip(all) {
-            self.cluster.tell(Said::All { serial: self.serial, part, parts, told });
-        }
     }
 
     async fn look(&mut self) {
@@ -445,22 +371,6 @@ impl Actor {
     }
 }
 
-/// Facts in parts that a bus takes.
-fn parts(told: Vec<Told>) -> Vec<Vec<Told>> {
-    let (mut parts, mut bytes) = (Vec::<Vec<Told>>::new(), 0);
-    for told in told {
-        bytes += told.size();
-        match parts.last_mut() {
-            Some(part) if bytes <= PART => part.push(told),
-            _ => {
-                bytes = told.size();
-                parts.push(vec![told]);
-            }
-        }
-    }
-    parts
-}
-
 /// Ready once a hub has something to tell at once.
 fn poll_changes(cluster: &Cluster, cx: &mut Context<'_>) -> Poll<()> {
     let mut ready = Poll::Pending;
@@ -470,28 +380,4 @@ fn poll_changes(cluster: &Cluster, cx: &mut Context<'_>) -> Poll<()> {
         }
     }
     ready
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::protocol::ChannelName;
-
-    #[test]
-    fn facts_are_told_in_parts_that_a_bus_takes() {
-        let told = |n: usize| {
-            let channel = ChannelName::parse(&format!("{n:0>164}"), 164).unwrap();
-            Told { app: "1".to_owned(), fact: Fact::Connections { channel, connections: n } }
-        };
-        assert!(parts(Vec::new()).is_empty());
-        let parts = parts((0..5000).map(told).collect());
-        let sizes: Vec<usize> = parts.iter().map(|part| part.iter().map(Told::size).sum()).collect();
-        assert!(parts.len() > 2 && sizes.iter().all(|size| *size <= PART), "{sizes:?}");
-        assert!(sizes[..sizes.len() - 1].iter().all(|size| *size > PART / 2), "{sizes:?}");
-        let numbers = parts.iter().flatten().map(|told| match &told.fact {
-            Fact::Connections { connections, .. } => *connections,
-            fact => panic!("{fact:?}"),
-        });
-        assert!(numbers.eq(0..5000));
-    }
 }

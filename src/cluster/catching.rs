@@ -29,6 +29,9 @@ pub(super) struct Catching {
     nodes: HashMap<NodeId, Catch>,
     /// When it last began.
     since: Option<Instant>,
+    /// Whether the link is down. Some of what is said comes through before it counts as up again, and would make what is
+    /// repeated look as if it had come before.
+    is_down: bool,
 }
 
 #[derive(Debug, Default)]
@@ -81,12 +84,22 @@ impl Catching {
     /// Whether all that can be made good for now has been: nothing is held, and nobody is about to be heard.
     pub(super) fn is_over(&self, now: Instant) -> bool {
         let soon = self.since.is_some_and(|since| now <= since + PATIENCE);
-        self.nodes.values().all(|catch| catch.heard.is_none()) && (self.nodes.is_empty() || !soon)
+        !self.is_down && self.nodes.values().all(|catch| catch.heard.is_none()) && (self.nodes.is_empty() || !soon)
     }
 
-    /// Starts to hold what comes from these nodes.
+    /// Starts to hold whatever comes.
+    pub(super) fn link_is_down(&mut self) {
+        self.is_down = true;
+    }
+
+    /// Lets go of everything, as nobody is there who could have missed something.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Holds what comes from these nodes, now that the link is up, until they have made good what was missed.
     pub(super) fn start(&mut self, nodes: impl Iterator<Item = NodeId>, now: Instant) {
-        self.since = Some(now);
+        (self.since, self.is_down) = (Some(now), false);
         for node in nodes {
             let catch = self.nodes.entry(node).or_default();
             let Catch { asked, done, heard, until, asked_again, .. } = catch;
@@ -97,6 +110,9 @@ impl Catching {
     /// Takes note that a node is heard. One that is not `known` has started when this one could not hear, and makes that
     /// good as well.
     pub(super) fn hears(&mut self, node: NodeId, known: bool, now: Instant) -> Heard {
+        if self.is_down {
+            return Heard { is_held: true, is_late: false };
+        }
         if !known && self.since.is_some_and(|since| now < since + PATIENCE) && self.nodes.len() < MOST_PEERS {
             self.nodes.entry(node).or_default();
         }
@@ -109,6 +125,9 @@ impl Catching {
 
     /// Holds an event. One that comes both by itself and repeated counts as it came by itself.
     pub(super) fn hold(&mut self, node: NodeId, topic: &Topic, number: u64, event: Event, now: Instant) {
+        if self.is_down && self.nodes.len() < MOST_PEERS {
+            self.nodes.entry(node).or_default();
+        }
         let Some(catch) = self.nodes.get_mut(&node) else { return };
         if let (true, false, Some(heard)) = (event.born.is_some(), catch.done, catch.heard) {
             catch.until = Some((now + PATIENCE).min(heard + MOST_PATIENCE));
@@ -141,6 +160,9 @@ impl Catching {
 
     /// The events of nodes that are done or late, which are held no longer, and whether all has come that was asked for.
     pub(super) fn done(&mut self, now: Instant) -> Vec<(NodeId, Held, bool)> {
+        if self.is_down {
+            return Vec::new();
+        }
         let given_up = self.since.is_some_and(|since| now > since + GIVE_UP);
         self.nodes.retain(|_, catch| catch.until.is_some() || !given_up);
         let done = self.nodes.extract_if(|_, catch| catch.until.is_some_and(|until| until <= now));
@@ -191,6 +213,26 @@ mod tests {
         assert_eq!(catching.hears(NODE, true, now), held(false));
         let (stranger, late) = (NodeId(3), now + PATIENCE);
         assert_eq!([late, now].map(|at| catching.hears(stranger, false, at)), [held(false), held(true)]);
+    }
+
+    #[test]
+    fn what_comes_before_the_link_is_up_is_held_too() {
+        let (mut catching, now, a) = (Catching::default(), Instant::now(), Topic::new(&["a"]));
+        let held = Heard { is_held: true, is_late: false };
+        catching.link_is_down();
+        assert_eq!(catching.hears(NODE, true, now), held);
+        catching.hold(NODE, &a, 2, event(None), now);
+        assert!(catching.done(now + GIVE_UP * 2).is_empty() && !catching.is_over(now + GIVE_UP * 2));
+        let up = now + GIVE_UP * 2;
+        catching.start([NODE].into_iter(), up);
+        assert_eq!(catching.hears(NODE, true, up), held);
+        catching.hold(NODE, &a, 1, event(Some(now)), up);
+        catching.caught_up(NODE, up);
+        assert_eq!(numbers(&catching.done(up + SETTLE)[0].1), [("a", 1, true), ("a", 2, false)]);
+        catching.link_is_down();
+        catching.hold(NODE, &a, 3, event(None), up);
+        catching.clear();
+        assert!(catching.is_empty() && !catching.hears(NODE, true, up).is_held);
     }
 
     #[test]

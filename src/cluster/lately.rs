@@ -1,6 +1,6 @@
 //! What was said lately, held for nodes that could not hear it.
 
-use super::outgoing::{Message, OVERHEAD};
+use super::message::Message;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ impl Lately {
 
     /// Holds a message that the bus has taken at `now`.
     pub(super) fn push(&mut self, message: Message, now: Instant) {
-        self.bytes += message.bytes.len() + OVERHEAD;
+        self.bytes += message.size();
         self.messages.push_back((now, message));
         self.shed(now);
     }
@@ -33,7 +33,7 @@ impl Lately {
         while let Some((taken, message)) =
             messages.pop_front_if(|(taken, _)| *bytes > *max_bytes || now.saturating_duration_since(*taken) > *max_age)
         {
-            *bytes -= message.bytes.len() + OVERHEAD;
+            *bytes -= message.size();
             *dropped = Some(taken);
         }
     }
@@ -42,27 +42,30 @@ impl Lately {
     pub(super) fn take(&mut self, since: Instant) -> (Vec<Message>, bool) {
         let first = self.messages.partition_point(|(taken, _)| *taken < since);
         let taken: Vec<_> = self.messages.drain(first..).map(|(_, message)| message).collect();
-        self.bytes -= taken.iter().map(|message| message.bytes.len() + OVERHEAD).sum::<usize>();
+        self.bytes -= taken.iter().map(Message::size).sum::<usize>();
         (taken, self.dropped.is_none_or(|dropped| dropped < since))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::outgoing::Kind;
+    use super::super::message::Kind;
     use super::*;
     use crate::broker::Topic;
 
     const MAX_AGE: Duration = Duration::from_secs(30);
 
     fn lately(start: Instant, each_second: std::ops::Range<u64>) -> Lately {
-        let mut lately = Lately::new(10 * (100 + OVERHEAD), MAX_AGE);
+        let mut lately = Lately::new(10 * message(start, 0).size(), MAX_AGE);
         for number in each_second {
-            let (topic, bytes) = (Topic::new(&["a"]), vec![0; 100].into());
-            let message = Message { number, since: start, topic, bytes, kind: Kind::Event, keep: None };
-            lately.push(message, start + Duration::from_secs(number));
+            lately.push(message(start, number), start + Duration::from_secs(number));
         }
         lately
+    }
+
+    fn message(since: Instant, number: u64) -> Message {
+        let (topic, bytes) = (Topic::new(&["a"]), vec![0; 100].into());
+        Message { number, since, topic, bytes, kind: Kind::Event, keep: None }
     }
 
     fn check(mut lately: Lately, since: Instant, expect: (std::ops::Range<u64>, bool)) {
@@ -71,7 +74,7 @@ mod tests {
             (taken.iter().map(|message| message.number).collect(), complete),
             (expect.0.collect::<Vec<_>>(), expect.1)
         );
-        assert_eq!(lately.bytes, lately.messages.len() * (100 + OVERHEAD));
+        assert_eq!(lately.bytes, lately.messages.iter().map(|(_, message)| message.size()).sum::<usize>());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! News of this node is worthless once it is old, and whoever misses it asks: it does not wait for a link.
 
 use super::lately::Lately;
+use super::message::{Keep, Kind, Message};
 use crate::broker::Topic;
 use crate::protocol::NodeId;
 use bytes::Bytes;
@@ -12,8 +13,6 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// What a message takes besides its bytes.
-pub(super) const OVERHEAD: usize = 128;
 /// What is handed to the bus at a time, at most.
 const BATCH: usize = 256;
 const BATCH_BYTES: usize = 1 << 20;
@@ -61,39 +60,6 @@ pub struct Repeating {
     pub nodes: Vec<(NodeId, u64)>,
     /// Whether something of it was not held any more.
     pub incomplete: bool,
-}
-
-#[derive(Debug)]
-pub(super) struct Message {
-    pub(super) number: u64,
-    pub(super) since: Instant,
-    pub(super) topic: Topic,
-    pub(super) bytes: Bytes,
-    pub(super) kind: Kind,
-    pub(super) keep: Option<Keep>,
-}
-
-/// What newcomers of a cache channel are to find.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keep {
-    /// Under which key.
-    pub key: Topic,
-    /// For how long.
-    pub ttl: Duration,
-}
-
-/// How much a message matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// On a channel's topic. It waits for the bus.
-    Event,
-    /// On the nodes' topic. It waits for the bus.
-    Command,
-    /// On the nodes' topic. It is dropped when the link is lost.
-    News,
-    /// On the nodes' topic, that this node stops. It waits for the bus, and there is no news after it: whoever heard
-    /// some would take the node for one that is there.
-    Farewell,
 }
 
 /// Messages on their way to the bus. They stay in the queue until it has taken them.
@@ -162,8 +128,8 @@ impl Outgoing {
         }
         state.over |= kind == Kind::Farewell;
         let bytes = make(number);
-        state.bytes += bytes.len() + OVERHEAD;
         let message = Message { number, since: now, topic, bytes, kind, keep };
+        state.bytes += message.size();
         let queue = if kind == Kind::Event { &mut state.events } else { &mut state.control };
         queue.push_back(message);
         wake(state);
@@ -239,7 +205,7 @@ impl Outgoing {
         let State { control, events, bytes, lately, .. } = &mut *self.state.lock();
         for (queue, last) in [(control, batch.control), (events, batch.event)] {
             while let Some(message) = queue.pop_front_if(|message| Some(message.number) <= last) {
-                *bytes -= message.bytes.len() + OVERHEAD;
+                *bytes -= message.size();
                 if matches!(message.kind, Kind::Event | Kind::Command) {
                     lately.push(message, now);
                 }
@@ -265,7 +231,7 @@ impl Outgoing {
         control.retain(|message| {
             let waits = message.kind != Kind::News;
             if !waits {
-                *bytes -= message.bytes.len() + OVERHEAD;
+                *bytes -= message.size();
             }
             waits
         });

@@ -84,6 +84,28 @@ async fn a_node_that_was_cut_off_alone_misses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_before_the_link_counts_as_up_does_not_hide_what_was_missed() {
+    let [a, b, _c] = three().await;
+    let client = b.subscribe("x", None).await;
+    b.link.cut();
+    eventually("the link is down", || !b.cluster.is_up()).await;
+    a.publish("x", "missed");
+    sleep(Duration::from_secs(1)).await;
+    b.link.half_mend();
+    a.publish("x", "early");
+    sleep(Duration::from_secs(5)).await;
+    b.link.mend();
+    a.publish("x", "after");
+    let mut heard = Vec::new();
+    eventually("all has come", || {
+        heard.extend(client.heard());
+        heard.len() == 3
+    })
+    .await;
+    assert_eq!(heard, ["missed", "early", "after"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_could_not_hear_the_question_either_repeats_what_was_missed() {
     let [a, b, _c] = three().await;
     let client = a.subscribe("x", None).await;
