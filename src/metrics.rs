@@ -39,7 +39,7 @@ pub struct Metrics {
     pub bus_gaps_total: Counter,
     /// Times that another node could not repeat all that was missed while the link was down: events are lost.
     pub bus_lost_total: Counter,
-    /// Events that the bus refused to take.
+    /// Events that the bus refused to take, or to keep for newcomers of a cache channel.
     pub bus_refused_total: Counter,
     /// Times that the link to the bus came up.
     pub bus_links_total: Counter,

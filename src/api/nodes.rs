@@ -36,7 +36,7 @@ struct Bus {
     gaps: u64,
     /// Times that another node could not repeat all of what was missed while the link was down.
     lost: u64,
-    /// Events that the bus refused to take.
+    /// Events that the bus refused to take, or to keep for newcomers of a cache channel.
     refused: u64,
 }
 

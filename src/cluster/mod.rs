@@ -15,6 +15,7 @@ mod lately;
 pub mod message;
 pub mod outgoing;
 pub mod peers;
+mod sending;
 mod telling;
 #[cfg(test)]
 mod tests;
@@ -33,10 +34,10 @@ use interests::Interests;
 pub use interests::{Pin, Pinned};
 use message::{Keep, Kind};
 pub use outgoing::Limits;
-use outgoing::{Outgoing, Repeating};
+use outgoing::Outgoing;
 use parking_lot::RwLock;
+pub use sending::Sending;
 use std::collections::HashMap;
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
@@ -47,8 +48,6 @@ use wire::{Envelope, Said};
 /// How long a subscriber waits for the bus. Longer than that, and it is taken in all the same: what others publish
 /// reaches it once the link is back.
 const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(2);
-/// Between two tries to hand over what the bus has not taken.
-const TRY_AGAIN: Duration = Duration::from_millis(50);
 /// Between two tries to recall a cache channel's last event from a bus that does not answer.
 const RECALL_AGAIN: Duration = Duration::from_millis(250);
 /// Last events that are recalled at a time.
@@ -287,57 +286,6 @@ impl Cluster {
         }
     }
 
-    /// Hands what is said to the bus, for as long as the node runs.
-    pub async fn send(&self) {
-        let Shared { broker, outgoing, .. } = &*self.0;
-        loop {
-            poll_fn(|cx| outgoing.poll_ready(cx)).await;
-            if let Some(Repeating { nodes, incomplete }) = outgoing.repeated() {
-                self.tell(Said::Repeated { nodes, complete: !incomplete });
-            }
-            let batch = outgoing.batch(now(), |age, envelope| self.again(age, envelope));
-            // Kept before it is published: who subscribes in between finds it, and knows it again when it comes.
-            let keep = batch.keeps.iter().map(|(keep, bytes)| self.keep(keep, bytes));
-            let kept = !futures_util::future::join_all(keep).await.contains(&Err(Error::Down));
-            let published = if kept { broker.publish(&batch.messages).await } else { Err(Error::Down) };
-            if let Err(Error::Refused(_)) = published {
-                self.send_singly(&batch.messages).await;
-            }
-            if published == Err(Error::Down) {
-                outgoing.unsent(batch);
-                sleep(TRY_AGAIN).await;
-            } else {
-                outgoing.sent(batch, now());
-            }
-        }
-    }
-
-    async fn keep(&self, Keep { key, ttl }: &Keep, bytes: &Bytes) -> Result<(), Error> {
-        let done = self.0.broker.remember(key, &kept::write(bytes, *ttl), *ttl).await;
-        if let Err(Error::Refused(why)) = &done {
-            tracing::error!(key = key.as_str(), "the bus does not keep a cache channel's event: {why}");
-        }
-        done
-    }
-
-    /// Hands messages over one by one, because the bus refuses one of them.
-    async fn send_singly(&self, messages: &[(Topic, Bytes)]) {
-        for message in messages {
-            loop {
-                match self.0.broker.publish(std::slice::from_ref(message)).await {
-                    Ok(()) => break,
-                    Err(Error::Down) => sleep(TRY_AGAIN).await,
-                    Err(Error::Refused(why)) => {
-                        let (topic, bytes) = (message.0.as_str(), message.1.len());
-                        self.0.metrics.bus_refused_total.add(1);
-                        tracing::error!(topic, bytes, "the bus does not take an event for other nodes: {why}");
-                        break;
-                    }
-                }
-            }
-        }
-    }
-
     /// Says something about this node to all others.
     fn tell(&self, said: Said) -> u64 {
         self.say(Kind::News, self.0.control.clone(), None, said)
@@ -346,11 +294,6 @@ impl Cluster {
     /// Queues something to be said; its number.
     fn say(&self, kind: Kind, topic: Topic, keep: Option<Keep>, said: Said) -> u64 {
         self.0.outgoing.push(kind, topic, keep, now(), |number| self.envelope(number, said))
-    }
-
-    /// What was said before, in an envelope that says so: the number that counts is the one inside.
-    fn again(&self, age: Duration, envelope: &Bytes) -> Bytes {
-        self.envelope(0, Said::Again { age, envelope: envelope.clone() })
     }
 
     fn envelope(&self, number: u64, said: Said) -> Bytes {

@@ -4,7 +4,7 @@ mod bus;
 
 use crate::api::{self, Api, ApiError};
 use crate::app::Apps;
-use crate::cluster::{Actor, Cluster};
+use crate::cluster::{Actor, Cluster, Sending};
 use crate::config::{self, Config};
 use crate::node::{Identity, Node};
 use crate::protocol::CloseCode;
@@ -146,9 +146,9 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let Self { listener, node, http, cluster } = self;
         let (cluster, actor) = cluster.unzip();
-        let tasks = cluster.clone().zip(actor).map(|(cluster, actor)| {
+        let tasks = cluster.as_ref().zip(actor).map(|(cluster, actor)| {
             // Ended below, once there is nothing more to say.
-            [tokio::spawn(actor.run()), tokio::spawn(async move { cluster.send().await })]
+            [tokio::spawn(actor.run()), tokio::spawn(Sending::new(cluster).run())]
         });
         tokio::select! {
             () = stop => {}

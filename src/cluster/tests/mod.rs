@@ -54,11 +54,10 @@ impl Node {
         let me = Identity { id: NodeId(id), ..Identity::new(format!("node-{id}"), std::time::SystemTime::UNIX_EPOCH) };
         let hubs = Arc::new(HashMap::from([(APP.to_owned(), hub.clone())]));
         let cluster = Cluster::new(me, settings, Broker::Memory(link.clone()), hubs, Arc::default());
-        let sender = cluster.clone();
         let running = watch::Sender::new(true);
         let tasks = [
             tokio::spawn(while_running(running.subscribe(), Actor::new(&cluster, inbox).run())),
-            tokio::spawn(while_running(running.subscribe(), async move { sender.send().await })),
+            tokio::spawn(while_running(running.subscribe(), Sending::new(&cluster).run())),
         ];
         Self { cluster, hub, link, tasks, running }
     }

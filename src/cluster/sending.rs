@@ -1,0 +1,140 @@
+//! Hands what the node says to the bus, in order, until the bus has taken it or refuses it.
+
+use super::Cluster;
+use super::kept;
+use super::message::Keep;
+use super::outgoing::Repeating;
+use super::wire::Said;
+use crate::broker::{Error, Topic};
+use bytes::Bytes;
+use futures_util::future::join_all;
+use std::future::poll_fn;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+/// Between two tries to hand over what the bus has not taken.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
+/// Between two complaints of one kind. A bus that is full refuses everything.
+const COMPLAIN_AGAIN: Duration = Duration::from_secs(60);
+
+/// The task.
+#[derive(Debug)]
+pub struct Sending {
+    cluster: Cluster,
+    /// When it was last told that the bus does not keep something, and that it does not take something.
+    not_kept: Option<Instant>,
+    not_taken: Option<Instant>,
+}
+
+impl Sending {
+    /// The task of `cluster`.
+    pub fn new(cluster: &Cluster) -> Self {
+        Self { cluster: cluster.clone(), not_kept: None, not_taken: None }
+    }
+
+    /// Hands over for as long as the node runs.
+    pub async fn run(mut self) {
+        let cluster = self.cluster.clone();
+        let outgoing = &cluster.0.outgoing;
+        loop {
+            poll_fn(|cx| outgoing.poll_ready(cx)).await;
+            if let Some(Repeating { nodes, incomplete }) = outgoing.repeated() {
+                cluster.tell(Said::Repeated { nodes, complete: !incomplete });
+            }
+            let batch = outgoing.batch(super::now(), |age, envelope| again(&cluster, age, envelope));
+            // Kept before it is published: who subscribes in between finds it, and knows it again when it comes.
+            let kept = self.keep(&batch.keeps).await;
+            let published = if kept { cluster.0.broker.publish(&batch.messages).await } else { Err(Error::Down) };
+            if let Err(Error::Refused(_)) = published {
+                self.publish_singly(&batch.messages).await;
+            }
+            if published == Err(Error::Down) {
+                outgoing.unsent(batch);
+                sleep(TRY_AGAIN).await;
+            } else {
+                outgoing.sent(batch, super::now());
+            }
+        }
+    }
+
+    /// Whether the bus could be asked to keep all of it. What it refuses is not kept.
+    async fn keep(&mut self, keeps: &[(Keep, Bytes)]) -> bool {
+        let broker = &self.cluster.0.broker;
+        let keep = keeps.iter().map(|(Keep { key, ttl }, bytes)| async move {
+            (key, broker.remember(key, &kept::write(bytes, *ttl), *ttl).await)
+        });
+        let mut is_up = true;
+        for (key, done) in join_all(keep).await {
+            match done {
+                Ok(()) => {}
+                Err(Error::Down) => is_up = false,
+                Err(Error::Refused(why)) => {
+                    self.cluster.0.metrics.bus_refused_total.add(1);
+                    if is_due(&mut self.not_kept) {
+                        let key = key.as_str();
+                        tracing::error!(
+                            key,
+                            "the bus does not keep a cache channel's event (told once a minute): {why}"
+                        );
+                    }
+                }
+            }
+        }
+        is_up
+    }
+
+    /// Hands messages over one by one, because the bus refuses one of them.
+    async fn publish_singly(&mut self, messages: &[(Topic, Bytes)]) {
+        for message in messages {
+            loop {
+                match self.cluster.0.broker.publish(std::slice::from_ref(message)).await {
+                    Ok(()) => break,
+                    Err(Error::Down) => sleep(TRY_AGAIN).await,
+                    Err(Error::Refused(why)) => {
+                        self.cluster.0.metrics.bus_refused_total.add(1);
+                        if is_due(&mut self.not_taken) {
+                            let (topic, bytes) = (message.0.as_str(), message.1.len());
+                            tracing::error!(
+                                topic,
+                                bytes,
+                                "the bus does not take an event for other nodes (told once a minute): {why}"
+                            );
+                        }
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What was said before, in an envelope that says so: the number that counts is the one inside.
+fn again(cluster: &Cluster, age: Duration, envelope: &Bytes) -> Bytes {
+    cluster.envelope(0, Said::Again { age, envelope: envelope.clone() })
+}
+
+/// Whether it is time to complain, which is noted.
+fn is_due(told: &mut Option<Instant>) -> bool {
+    let now = super::now();
+    let due = told.is_none_or(|told| now.saturating_duration_since(told) >= COMPLAIN_AGAIN);
+    if due {
+        *told = Some(now);
+    }
+    due
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn complaints_do_not_fill_the_log() {
+        let mut told = None;
+        let mut due = 0;
+        for _ in 0..125 {
+            due += usize::from(is_due(&mut told));
+            sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(due, 3);
+    }
+}
