@@ -15,6 +15,7 @@ use bytes::Bytes;
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval};
@@ -209,7 +210,9 @@ impl Actor {
                 self.warn_of_loss(origin);
             }
         }
-        if self.recalls && self.catching.is_over(now) {
+        let is_over = self.catching.is_over(now);
+        self.cluster.0.settled.store(is_over, Ordering::Relaxed);
+        if self.recalls && is_over {
             self.recalls = false;
             // Nobody waits for it: newcomers get what is known until then.
             tokio::spawn(self.cluster.clone().recall_all());
@@ -341,6 +344,7 @@ impl Actor {
             self.missed = self.echo.sure();
         }
         self.catching.link_is_down();
+        self.cluster.0.settled.store(false, Ordering::Relaxed);
     }
 
     fn tell_alive(&mut self) {

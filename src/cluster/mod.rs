@@ -39,6 +39,7 @@ use parking_lot::RwLock;
 pub use sending::Sending;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 use view::Lag;
@@ -73,6 +74,8 @@ struct Shared {
     metrics: Arc<Metrics>,
     /// Whether the link is up, and since when that is so.
     link: RwLock<(bool, Instant)>,
+    /// Whether what was missed while the link was down has been made good.
+    settled: AtomicBool,
     /// The other nodes.
     others: RwLock<Vec<Seen>>,
     lag: Lag,
@@ -120,8 +123,22 @@ impl Cluster {
         let control = Topic::new(&[&settings.prefix, "$nodes"]);
         let outgoing = Outgoing::new(settings.limits);
         let (interests, link) = (Interests::default(), RwLock::new((false, now())));
+        let settled = AtomicBool::new(false);
         let (others, lag) = (RwLock::default(), Lag::default());
-        Self(Arc::new(Shared { me, settings, control, broker, hubs, outgoing, interests, metrics, link, others, lag }))
+        Self(Arc::new(Shared {
+            me,
+            settings,
+            control,
+            broker,
+            hubs,
+            outgoing,
+            interests,
+            metrics,
+            link,
+            settled,
+            others,
+            lag,
+        }))
     }
 
     /// Whether the link to the bus is up.
@@ -197,44 +214,53 @@ impl Cluster {
     async fn open(&self, topic: &Topic, app: &str, channel: &ChannelName) -> Result<(), Error> {
         let since = now();
         self.0.broker.subscribe(topic).await?;
-        if channel.is_cache()
-            && let Some((origin, number)) = self.recall(topic, app, channel, since).await?
-        {
-            // It comes on the topic as well, if it is only just being published.
-            self.0.interests.heard(topic, origin, number);
+        if channel.is_cache() {
+            let found = self.last(app, channel).await?;
+            if let Some((origin, number)) = self.recalled(topic, app, channel, found, since) {
+                // It comes on the topic as well, if it is only just being published.
+                self.0.interests.heard(topic, origin, number);
+            }
         }
         Ok(())
     }
 
-    /// Recalls a cache channel's last event once the bus can be asked, if it could not be when its topic was opened. What of
-    /// it comes on the topic too, because it is repeated, is for those who are there.
+    /// Recalls a cache channel's last event once the bus can be asked, if it could not be when its topic was opened, and
+    /// nothing is about to come on the topic: that is for those who are there, and would come to newcomers twice.
     async fn recall_late(&self, topic: &Topic, app: &str, channel: &ChannelName) {
+        let is_settled = || self.0.settled.load(Ordering::Relaxed);
         while channel.is_cache() && self.0.interests.lacks(topic) {
             sleep(RECALL_AGAIN).await;
-            if !matches!(self.recall(topic, app, channel, now()).await, Err(Error::Down)) {
-                return;
+            let since = now();
+            let found = match self.last(app, channel).await {
+                _ if !is_settled() => continue,
+                Ok(found) => found,
+                Err(Error::Down) => continue,
+                Err(Error::Refused(_)) => return,
+            };
+            // If it has only just been published, it comes meanwhile.
+            sleep(RECALL_AGAIN).await;
+            if is_settled() {
+                self.recalled(topic, app, channel, found, since);
             }
         }
     }
 
-    /// Finds the last event of a cache channel for newcomers, unless this node has a younger one. Who said it, and the
+    /// Gives newcomers what the bus keeps of a cache channel, unless this node has a younger event. Who said it, and the
     /// number.
-    async fn recall(
+    fn recalled(
         &self,
         topic: &Topic,
         app: &str,
         channel: &ChannelName,
+        found: Option<Last>,
         since: Instant,
-    ) -> Result<Option<(NodeId, u64)>, Error> {
-        let found = self.last(app, channel).await?;
-        if self.0.interests.recall(topic)
-            && let Some(Last { left, origin, number, frame }) = found
-            && let Some(hub) = self.0.hubs.get(app)
-        {
-            hub.recall(channel, &frame, left, since, now());
-            return Ok(Some((origin, number)));
+    ) -> Option<(NodeId, u64)> {
+        if !self.0.interests.recall(topic) {
+            return None;
         }
-        Ok(None)
+        let Last { left, origin, number, frame } = found?;
+        self.0.hubs.get(app)?.recall(channel, &frame, left, since, now());
+        Some((origin, number))
     }
 
     /// Recalls the last events of all cache channels once everybody has repeated what this node missed: what several of
