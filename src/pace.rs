@@ -43,7 +43,7 @@ mod tests {
     /// A request that finds a stuck reader in each of its hundred channels waits for it 50 times, not 800.
     #[tokio::test(start_paused = true)]
     async fn a_stuck_reader_delays_a_request_within_its_bound() {
-        let (outbox, mut stalls, start) = (Outbox::new(4), STALLS, Instant::now());
+        let (outbox, mut stalls, start) = (Outbox::new(4, Instant::now().into_std()), STALLS, Instant::now());
         outbox.push(Frame::pong());
         for _ in 0..100 {
             relieve(&outbox, &mut stalls).await;
@@ -53,7 +53,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_has_caught_up_delays_nothing() {
-        let (outbox, mut stalls, start) = (Outbox::new(4), STALLS, Instant::now());
+        let (outbox, mut stalls, start) = (Outbox::new(4, Instant::now().into_std()), STALLS, Instant::now());
         relieve(&outbox, &mut stalls).await;
         assert_eq!((stalls, start.elapsed()), (STALLS, Duration::ZERO));
     }

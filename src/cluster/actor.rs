@@ -24,8 +24,6 @@ use tokio::time::{MissedTickBehavior, interval};
 const NUMBERS: Duration = Duration::from_millis(250);
 /// Between two looks at who is still there.
 const LOOK: Duration = Duration::from_secs(1);
-/// Between two repeats, however many ask.
-const REPEAT_AGAIN: Duration = Duration::from_secs(1);
 /// A bus of several servers may have stopped handing out what is said on one of them so long before the others.
 const MARGIN: Duration = Duration::from_secs(5);
 
@@ -44,10 +42,6 @@ pub struct Actor {
     recalls: bool,
     /// The number of what the others were asked with last to repeat it.
     asked: u64,
-    /// Nodes that may have missed what was said since then, each once, with the number of what it asked with last.
-    to_repeat: HashMap<NodeId, (u64, Instant)>,
-    /// When something was repeated last.
-    repeated: Option<Instant>,
     /// The pauses that are left until numbers are told again.
     stalls: usize,
 }
@@ -69,8 +63,6 @@ impl Actor {
             missed: now,
             recalls: false,
             asked: 0,
-            to_repeat: HashMap::new(),
-            repeated: None,
             stalls: STALLS,
         }
     }
@@ -132,7 +124,7 @@ impl Actor {
         }
         let shared = &self.cluster.0;
         match envelope.said {
-            Said::Again { age, envelope } if held => {
+            Said::Again { age, envelope } if held || *topic == shared.control => {
                 self.hear_again(origin, topic, age, &envelope, now).await;
             }
             Said::Again { .. } => {}
@@ -170,8 +162,8 @@ impl Actor {
                 self.catching.hold(origin, topic, envelope.number, event, now);
             }
             _ if *topic == shared.control => {
-                let to_do = self.peers.hear_again(envelope);
-                self.act(to_do.into_iter().collect()).await;
+                let to_do = self.peers.hear_again(envelope, age, now);
+                self.act(to_do).await;
             }
             _ => {}
         }
@@ -217,13 +209,7 @@ impl Actor {
             // Nobody waits for it: newcomers get what is known until then.
             tokio::spawn(self.cluster.clone().recall_all());
         }
-        if self.repeated.is_none_or(|repeated| now.saturating_duration_since(repeated) >= REPEAT_AGAIN) {
-            for (node, (number, since)) in self.to_repeat.drain() {
-                self.cluster.0.outgoing.repeat(node, number, since);
-                self.repeated = Some(now);
-            }
-        }
-        self.cluster.0.outgoing.shed(now);
+        self.cluster.0.outgoing.tick(now);
     }
 
     /// Counts that events of a node may be lost.
@@ -275,9 +261,7 @@ impl Actor {
                     self.telling.all(asker, others, now);
                 }
                 Do::Repeat(node, number, away) => {
-                    let since = now.checked_sub(away).unwrap_or(now);
-                    let (last, first) = self.to_repeat.entry(node).or_insert((number, since));
-                    (*last, *first) = (number, since.min(*first));
+                    shared.outgoing.repeat(node, number, now.checked_sub(away).unwrap_or(now));
                     self.telling.was_away(node);
                     if self.catching.asks_again(node) {
                         // It could not hear either when this node said so.
@@ -292,15 +276,19 @@ impl Actor {
                     }
                     self.catching.caught_up(node, now);
                 }
-                Do::End(Said::EndUser { app, user }) => {
-                    shared.hubs.get(&app).map(|hub| hub.terminate_user(&user));
-                }
-                Do::End(Said::EndChannel { app, channel }) => {
-                    shared.hubs.get(&app).map(|hub| hub.terminate_channel(&channel));
-                }
-                Do::End(_) => {}
+                Do::End(said, age) => self.end(&said, now.checked_sub(age).unwrap_or(now)),
             }
         }
+    }
+
+    /// Ends connections that were made before that was asked for.
+    fn end(&self, said: &Said, until: Instant) {
+        let hub = |app| self.cluster.0.hubs.get(app);
+        match said {
+            Said::EndUser { app, user } => hub(app).map(|hub| hub.terminate_user(user, until)),
+            Said::EndChannel { app, channel } => hub(app).map(|hub| hub.terminate_channel(channel, until)),
+            _ => None,
+        };
     }
 
     fn replace(&self, node: NodeId, told: Vec<Told>, now: Instant) {
@@ -329,6 +317,8 @@ impl Actor {
             self.tell_back(now);
         } else {
             self.catching.clear();
+            // Who asked before this node could hear it asks again.
+            self.asked = self.cluster.tell(Said::Back { away: Duration::ZERO });
         }
         // What has changed meanwhile was not told: the gap lets the others ask.
         self.telling.skip();

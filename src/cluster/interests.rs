@@ -25,7 +25,7 @@ struct State {
     /// Topics that somebody has let go of, oldest first. Some of them are held again.
     idle: VecDeque<(Instant, Topic)>,
     /// The highest number heard from each node, on any topic.
-    heard: Vec<(NodeId, u64)>,
+    heard: Arc<Vec<(NodeId, u64)>>,
 }
 
 #[derive(Debug)]
@@ -38,7 +38,7 @@ struct Interest {
     since: Instant,
     /// The highest number heard from each node before: a node that does not know whether the bus has handed out what it
     /// said says it again, maybe to subscribers who have left and come back.
-    before: Vec<(NodeId, u64)>,
+    before: Arc<Vec<(NodeId, u64)>>,
     /// The last number heard from each node: what is not above it is a repeat.
     heard: Vec<(NodeId, u64)>,
     /// Whether a cache channel's last event is known here: the bus was asked for it, or a younger one has come.
@@ -122,7 +122,7 @@ impl Interests {
         note(&mut interest.heard, node, number);
         interest.recalled |= kept;
         if number > last(heard, node) {
-            note(heard, node, number);
+            note(Arc::make_mut(heard), node, number);
         }
         Some((interest.app.clone(), interest.channel.clone()))
     }

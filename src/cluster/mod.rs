@@ -230,9 +230,11 @@ impl Cluster {
         let is_settled = || self.0.settled.load(Ordering::Relaxed);
         while channel.is_cache() && self.0.interests.lacks(topic) {
             sleep(RECALL_AGAIN).await;
+            if !is_settled() {
+                continue;
+            }
             let since = now();
             let found = match self.last(app, channel).await {
-                _ if !is_settled() => continue,
                 Ok(found) => found,
                 Err(Error::Down) => continue,
                 Err(Error::Refused(_)) => return,
@@ -298,16 +300,20 @@ impl Cluster {
         })
     }
 
-    /// Tells the others that this node stops, and waits until the bus has taken that and all that waited before it, at
-    /// most for `patience`.
+    /// Repeats what others have asked for, tells them that this node stops, and waits until the bus has taken that and
+    /// all that waited before it: for twice as long as `patience` at most.
     pub async fn leave(&self, patience: Duration) {
-        self.say(Kind::Farewell, self.0.control.clone(), None, Said::Leaving);
-        let all = async {
-            while self.0.outgoing.bytes() > 0 {
+        let outgoing = &self.0.outgoing;
+        let wait = async |is_over: &dyn Fn() -> bool| {
+            while !is_over() {
                 sleep(Duration::from_millis(5)).await;
             }
         };
-        if timeout(patience, all).await.is_err() {
+        // Nobody would hold anything back for a node that is gone.
+        let repeated = timeout(patience, wait(&|| !outgoing.owes())).await;
+        self.say(Kind::Farewell, self.0.control.clone(), None, Said::Leaving);
+        let taken = timeout(patience, wait(&|| outgoing.bytes() == 0)).await;
+        if repeated.is_err() || taken.is_err() {
             tracing::warn!(bytes = self.0.outgoing.bytes(), "the bus has not taken all that was said before the stop");
         }
     }

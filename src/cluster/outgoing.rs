@@ -9,13 +9,18 @@ use crate::broker::Topic;
 use crate::protocol::NodeId;
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
-use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 /// What is handed to the bus at a time, at most.
 const BATCH: usize = 256;
 const BATCH_BYTES: usize = 1 << 20;
+/// Between two repeats, however many ask.
+const REPEAT_AGAIN: Duration = Duration::from_secs(1);
+/// A command that waited so long says so.
+const LATE: Duration = Duration::from_millis(250);
 
 /// The queue.
 #[derive(Debug)]
@@ -42,16 +47,29 @@ struct State {
     repeats: VecDeque<Message>,
     events: VecDeque<Message>,
     bytes: usize,
+    /// Of these, what is dropped when the link is lost.
+    news_bytes: usize,
+    /// How much of what waits newcomers are to find under each key.
+    kept: HashMap<Topic, usize>,
     lately: Lately,
     /// Nodes that may have missed what was said since then, and the number of what each asked with.
-    asked: Vec<(NodeId, u64, Instant)>,
+    asked: Vec<Asked>,
+    /// Those of them whose turn it is.
+    due: Vec<Asked>,
+    /// When it was last somebody's turn.
+    repeated: Option<Instant>,
     repeating: Repeating,
+    /// Whether it is being told that something has been repeated.
+    telling: bool,
     /// The last number given.
     number: u64,
     /// Whether the farewell has been said.
     over: bool,
     waker: Option<Waker>,
 }
+
+/// A node, the number of what it asked with, and since when it may have missed things.
+type Asked = (NodeId, u64, Instant);
 
 /// For whom something is being repeated.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -82,9 +100,14 @@ impl Outgoing {
             repeats: VecDeque::new(),
             events: VecDeque::new(),
             bytes: 0,
+            news_bytes: 0,
+            kept: HashMap::new(),
             lately: Lately::new(limits.repeat_bytes, limits.outage),
             asked: Vec::new(),
+            due: Vec::new(),
+            repeated: None,
             repeating: Repeating::default(),
+            telling: false,
             number: 0,
             over: false,
             waker: None,
@@ -97,12 +120,12 @@ impl Outgoing {
         let state = self.state.lock();
         let oldest = [state.control.front(), state.events.front()].into_iter().flatten().map(|message| message.since);
         let old = oldest.min().is_some_and(|since| now.saturating_duration_since(since) > self.limits.outage);
-        !old && state.bytes <= self.limits.outage_bytes
+        !old && state.bytes - state.news_bytes <= self.limits.outage_bytes
     }
 
     /// Whether something waits that newcomers are to find under `key`.
     pub fn keeps(&self, key: &Topic) -> bool {
-        self.state.lock().events.iter().any(|message| message.keep.as_ref().is_some_and(|keep| keep.key == *key))
+        self.state.lock().kept.contains_key(key)
     }
 
     /// Bytes that wait.
@@ -130,35 +153,52 @@ impl Outgoing {
         let bytes = make(number);
         let message = Message { number, since: now, topic, bytes, kind, keep };
         state.bytes += message.size();
+        match (&message.keep, kind) {
+            (Some(keep), _) => *state.kept.entry(keep.key.clone()).or_default() += 1,
+            (None, Kind::News) => state.news_bytes += message.size(),
+            _ => {}
+        }
         let queue = if kind == Kind::Event { &mut state.events } else { &mut state.control };
         queue.push_back(message);
         wake(state);
         number
     }
 
-    /// Says again what the bus has taken since then, for a node that may have missed it: after the batch that is on its
-    /// way, which the bus may have handed out before the node could hear, and acknowledges later.
+    /// Says again what the bus has taken since then, for a node that may have missed it: with the next
+    /// [`Outgoing::tick`], and after the batch that is on its way, which the bus may have handed out before the node
+    /// could hear, and acknowledges later.
     pub fn repeat(&self, node: NodeId, number: u64, since: Instant) {
         let mut state = self.state.lock();
         match state.asked.iter_mut().find(|(asked, ..)| *asked == node) {
             Some((_, last, first)) => (*last, *first) = (number, since.min(*first)),
             None => state.asked.push((node, number, since)),
         }
-        wake(state);
     }
 
-    /// For whom the bus has taken everything that was to be repeated, once it has. To be called between batches.
+    /// For whom the bus has taken everything that was to be repeated, once it has. To be called between batches, and
+    /// told before the next.
     pub fn repeated(&self) -> Option<Repeating> {
         let mut state = self.state.lock();
         state.take_up();
-        (!state.repeating.nodes.is_empty() && state.repeats.is_empty()).then(|| std::mem::take(&mut state.repeating))
+        state.telling = !state.repeating.nodes.is_empty() && state.repeats.is_empty();
+        state.telling.then(|| std::mem::take(&mut state.repeating))
+    }
+
+    /// Repeats at once what others have asked for; whether anything of it is still to be said.
+    pub fn owes(&self) -> bool {
+        let mut state = self.state.lock();
+        let State { asked, due, repeats, repeating, telling, .. } = &mut *state;
+        due.append(asked);
+        let owes = !due.is_empty() || !repeats.is_empty() || !repeating.nodes.is_empty() || *telling;
+        wake(state);
+        owes
     }
 
     /// Ready once something waits, or has been repeated.
     pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
         let empty = state.control.is_empty() && state.repeats.is_empty() && state.events.is_empty();
-        if !empty || !state.asked.is_empty() || !state.repeating.nodes.is_empty() {
+        if !empty || !state.due.is_empty() || !state.repeating.nodes.is_empty() {
             return Poll::Ready(());
         }
         state.waker = Some(cx.waker().clone());
@@ -170,6 +210,7 @@ impl Outgoing {
     pub fn batch(&self, now: Instant, again: impl Fn(Duration, &Bytes) -> Bytes) -> Batch {
         let mut state = self.state.lock();
         state.take_up();
+        state.telling = false;
         let (mut batch, mut bytes) = (Batch::default(), 0);
         if state.control.is_empty() {
             while let Some(message) =
@@ -189,7 +230,11 @@ impl Outgoing {
                 break;
             }
             bytes += message.bytes.len();
-            batch.messages.push((message.topic.clone(), message.bytes.clone()));
+            let age = now.saturating_duration_since(message.since);
+            // Whoever came after a command was given is not meant.
+            let is_late = message.kind == Kind::Command && age > LATE;
+            let said = if is_late { again(age, &message.bytes) } else { message.bytes.clone() };
+            batch.messages.push((message.topic.clone(), said));
             if let Some(keep) = &message.keep {
                 batch.keeps.retain(|(earlier, _)| earlier.key != keep.key);
                 batch.keeps.push((keep.clone(), message.bytes.clone()));
@@ -202,10 +247,21 @@ impl Outgoing {
 
     /// Lets go of a batch that the bus has taken, but for what may have to be repeated.
     pub fn sent(&self, batch: Batch, now: Instant) {
-        let State { control, events, bytes, lately, .. } = &mut *self.state.lock();
+        let State { control, events, bytes, news_bytes, kept, lately, .. } = &mut *self.state.lock();
         for (queue, last) in [(control, batch.control), (events, batch.event)] {
             while let Some(message) = queue.pop_front_if(|message| Some(message.number) <= last) {
                 *bytes -= message.size();
+                if message.kind == Kind::News {
+                    *news_bytes -= message.size();
+                }
+                if let Some(Keep { key, .. }) = &message.keep
+                    && let Entry::Occupied(mut count) = kept.entry(key.clone())
+                {
+                    *count.get_mut() -= 1;
+                    if *count.get() == 0 {
+                        count.remove();
+                    }
+                }
                 if matches!(message.kind, Kind::Event | Kind::Command) {
                     lately.push(message, now);
                 }
@@ -220,28 +276,32 @@ impl Outgoing {
         batch.repeats.into_iter().rev().for_each(|message| state.repeats.push_front(message));
     }
 
-    /// Lets go of what was said too long ago to be repeated: to be called now and then.
-    pub fn shed(&self, now: Instant) {
-        self.state.lock().lately.shed(now);
+    /// Lets go of what was said too long ago to be repeated, and begins to repeat for those who have asked, unless that
+    /// was done just before: to be called now and then.
+    pub fn tick(&self, now: Instant) {
+        let mut state = self.state.lock();
+        state.lately.shed(now);
+        let just_now = |repeated| now.saturating_duration_since(repeated) < REPEAT_AGAIN;
+        if !state.asked.is_empty() && !state.repeated.is_some_and(just_now) {
+            state.repeated = Some(now);
+            let State { asked, due, .. } = &mut *state;
+            due.append(asked);
+            wake(state);
+        }
     }
 
     /// Drops what is not worth waiting for: the link is lost.
     pub fn link_is_down(&self) {
-        let State { control, bytes, .. } = &mut *self.state.lock();
-        control.retain(|message| {
-            let waits = message.kind != Kind::News;
-            if !waits {
-                *bytes -= message.size();
-            }
-            waits
-        });
+        let State { control, bytes, news_bytes, .. } = &mut *self.state.lock();
+        control.retain(|message| message.kind != Kind::News);
+        *bytes -= std::mem::take(news_bytes);
     }
 }
 
 impl State {
     /// Begins to repeat what was asked for.
     fn take_up(&mut self) {
-        for (node, number, since) in std::mem::take(&mut self.asked) {
+        for (node, number, since) in std::mem::take(&mut self.due) {
             let (messages, complete) = self.lately.take(since);
             // What is being repeated already is younger.
             messages.into_iter().rev().for_each(|message| self.repeats.push_front(message));
@@ -276,6 +336,12 @@ mod tests {
 
     fn topic(name: &str) -> Topic {
         Topic::new(&[name])
+    }
+
+    impl Outgoing {
+        fn due(&self) -> Vec<Asked> {
+            self.state.lock().due.clone()
+        }
     }
 
     fn names(batch: &Batch) -> Vec<&str> {
@@ -329,9 +395,13 @@ mod tests {
         queue.sent(take(&queue), now + Duration::from_secs(1));
         push(Kind::Event, "c");
         queue.repeat(NodeId(1), 7, now + Duration::from_secs(1));
+        queue.tick(now + Duration::from_secs(1));
         let first = take(&queue);
         assert_eq!(first.messages, [(topic("b"), Bytes::from_static(b"again x"))]);
         (0..3).for_each(|number| queue.repeat(NodeId(2), number, now));
+        queue.tick(now + Duration::from_millis(1500));
+        assert_eq!(queue.due().len(), 0, "it has only just been somebody's turn");
+        queue.tick(now + Duration::from_secs(2));
         assert_eq!(queue.repeated().map(|repeating| repeating.nodes), None);
         queue.unsent(first);
         let again = take(&queue);
@@ -343,8 +413,8 @@ mod tests {
         );
         assert_eq!(queue.repeated(), None);
         assert_eq!(names(&take(&queue)), ["c"]);
-        queue.shed(now + Duration::from_secs(60));
         queue.repeat(NodeId(1), 7, now);
+        queue.tick(now + Duration::from_secs(60));
         assert_eq!(queue.repeated(), Some(Repeating { nodes: vec![(NodeId(1), 7)], incomplete: true }));
     }
 
@@ -354,6 +424,7 @@ mod tests {
         queue.push(Kind::Event, topic("a"), None, now, |_| Bytes::from_static(b"x"));
         let on_its_way = take(&queue);
         queue.repeat(NodeId(1), 7, now);
+        assert!(queue.owes());
         assert!(queue.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready());
         queue.sent(on_its_way, now);
         assert_eq!(queue.repeated(), None);
@@ -361,6 +432,24 @@ mod tests {
         assert_eq!(again.messages, [(topic("a"), Bytes::from_static(b"again x"))]);
         queue.sent(again, now);
         assert_eq!(queue.repeated(), Some(Repeating { nodes: vec![(NodeId(1), 7)], incomplete: false }));
+        assert!(queue.owes(), "it is not told yet");
+        take(&queue);
+        assert!(!queue.owes());
+    }
+
+    #[test]
+    fn news_is_not_what_fills_it_and_late_commands_say_so() {
+        let (queue, now) = (queue(1000), Instant::now());
+        let push = |kind| queue.push(kind, topic("nodes"), None, now, |_| Bytes::from(vec![0; 5000]));
+        push(Kind::News);
+        assert!(queue.accepts(now));
+        push(Kind::Command);
+        assert!(!queue.accepts(now));
+        queue.link_is_down();
+        let late = queue.batch(now + LATE * 2, |age, _| age.as_millis().to_string().into());
+        assert_eq!(late.messages, [(topic("nodes"), Bytes::from_static(b"500"))]);
+        queue.sent(late, now);
+        assert_eq!(queue.bytes(), 0);
     }
 
     #[test]
@@ -373,6 +462,9 @@ mod tests {
         let batch = take(&queue);
         let keeps: Vec<_> = batch.keeps.iter().map(|(keep, bytes)| (keep.key.as_str(), &bytes[..])).collect();
         assert_eq!((keeps, batch.messages.len()), (vec![("b", &b"2"[..]), ("a", &b"3"[..])], 3));
+        assert!(["a", "b"].iter().all(|key| queue.keeps(&topic(key))));
+        queue.sent(batch, now);
+        assert!(!["a", "b"].iter().any(|key| queue.keeps(&topic(key))));
     }
 
     #[test]

@@ -45,7 +45,7 @@ struct Peer {
 enum Progress {
     /// Everything up to this change is known.
     Current { serial: u64 },
-    /// Everything was asked for then, and these parts have come.
+    /// Everything was asked for, or a part of it came, then, and these parts have come.
     Learning { asked: Instant, serial: u64, parts: Vec<Told>, next: u32 },
 }
 
@@ -62,8 +62,8 @@ pub enum Do {
     Ask(NodeId),
     /// Tell all that is so on this node, as that one asks.
     TellAll(NodeId),
-    /// End connections, as a node was told to.
-    End(Said),
+    /// End connections, as a node was told to so long ago.
+    End(Said, Duration),
     /// Repeat what was said since so long ago, as a node may have missed it, which asks with something of that number.
     Repeat(NodeId, u64, Duration),
     /// A node has repeated what it said, all of it or not, as it was asked to with something of that number.
@@ -104,12 +104,8 @@ impl Peers {
         if self.known.len() >= MOST_PEERS && !self.known.contains_key(&origin) {
             return Vec::new();
         }
-        let mut to_do = Vec::new();
-        let peer = self.known.entry(origin).or_insert_with(|| {
-            to_do.push(Do::Ask(origin));
-            Peer { heard: now, number: 0, ended: 0, about: None, progress: Progress::learning(now) }
-        });
-        peer.heard = now;
+        let me = self.me;
+        let (peer, mut to_do) = self.meet(origin, now);
         if number <= peer.number {
             return to_do;
         }
@@ -130,13 +126,15 @@ impl Peers {
                 Progress::Learning { .. } => {}
             },
             Said::All { serial, part, parts, told } => {
-                to_do.extend(peer.learn(serial, part, parts, told).map(|all| Do::Replace(origin, all)));
+                to_do.extend(peer.learn((serial, part, parts), told, now).map(|all| Do::Replace(origin, all)));
             }
-            Said::Ask { node } if node == self.me => to_do.push(Do::TellAll(origin)),
-            end @ (Said::EndUser { .. } | Said::EndChannel { .. }) => to_do.extend(peer.end(number, end)),
+            Said::Ask { node } if node == me => to_do.push(Do::TellAll(origin)),
+            end @ (Said::EndUser { .. } | Said::EndChannel { .. }) => {
+                to_do.extend(peer.end(number, end, Duration::ZERO))
+            }
             Said::Back { away } => to_do.push(Do::Repeat(origin, number, away)),
             Said::Repeated { nodes, complete } => {
-                let mine = nodes.iter().find(|(node, _)| *node == self.me);
+                let mine = nodes.iter().find(|(node, _)| *node == me);
                 to_do.extend(mine.map(|(_, number)| Do::Repeated(origin, *number, complete)));
             }
             Said::Ask { .. } | Said::Event { .. } | Said::Again { .. } | Said::Leaving => {}
@@ -144,15 +142,31 @@ impl Peers {
         to_do
     }
 
+    /// The node that is heard at `now`, and what it calls for if it is new.
+    fn meet(&mut self, node: NodeId, now: Instant) -> (&mut Peer, Vec<Do>) {
+        let mut to_do = Vec::new();
+        let peer = self.known.entry(node).or_insert_with(|| {
+            to_do.push(Do::Ask(node));
+            Peer { heard: now, number: 0, ended: 0, about: None, progress: Progress::learning(now) }
+        });
+        peer.heard = now;
+        (peer, to_do)
+    }
+
     fn forget(&mut self, node: NodeId) -> Do {
         self.known.remove(&node);
         Do::Forget(node)
     }
 
-    /// Says what something that was said to all nodes before, and is repeated, calls for.
-    pub fn hear_again(&mut self, Envelope { origin, number, said }: Envelope) -> Option<Do> {
-        let peer = self.known.get_mut(&origin)?;
-        matches!(said, Said::EndUser { .. } | Said::EndChannel { .. }).then(|| peer.end(number, said))?
+    /// Says what something that was said to all nodes so long ago, and comes late or is repeated, calls for.
+    pub fn hear_again(&mut self, Envelope { origin, number, said }: Envelope, age: Duration, now: Instant) -> Vec<Do> {
+        let is_end = matches!(said, Said::EndUser { .. } | Said::EndChannel { .. });
+        if !is_end || origin == self.me || (self.known.len() >= MOST_PEERS && !self.knows(origin)) {
+            return Vec::new();
+        }
+        let (peer, mut to_do) = self.meet(origin, now);
+        to_do.extend(peer.end(number, said, age));
+        to_do
     }
 
     /// Says what the time calls for; to be asked about once a second while the link to the bus is up.
@@ -195,16 +209,17 @@ impl Peer {
     }
 
     /// Ends connections, if that is not a repeat.
-    fn end(&mut self, number: u64, said: Said) -> Option<Do> {
+    fn end(&mut self, number: u64, said: Said, age: Duration) -> Option<Do> {
         let first = number > self.ended;
         self.ended = self.ended.max(number);
-        first.then_some(Do::End(said))
+        first.then_some(Do::End(said, age))
     }
 
     /// Takes a part of everything; all of it once the last part has come. One that does not follow on the part before
     /// is of an answer that was cut short.
-    fn learn(&mut self, serial: u64, part: u32, parts: u32, told: Vec<Told>) -> Option<Vec<Told>> {
-        let Progress::Learning { serial: of, parts: all, next, .. } = &mut self.progress else { return None };
+    fn learn(&mut self, (serial, part, parts): (u64, u32, u32), told: Vec<Told>, now: Instant) -> Option<Vec<Told>> {
+        let Progress::Learning { serial: of, parts: all, next, asked } = &mut self.progress else { return None };
+        *asked = now;
         if part == 0 {
             (*of, *next) = (serial, 0);
             all.clear();

@@ -22,7 +22,7 @@ pub struct Cluster {
     /// How much may wait for the bus; publishing is refused with 503 above that.
     pub outage_bytes: usize,
     /// How much of what was published within `outage_secs` is held, to be repeated for servers whose link to the bus was
-    /// down meanwhile.
+    /// down meanwhile. If it is less than `outage_bytes`, a server that comes back later than this one may lose some.
     pub repeat_bytes: usize,
     /// How much that comes from the bus may wait to be taken in; above that the link is made anew and the loss logged.
     pub inbox_bytes: usize,
@@ -49,7 +49,7 @@ impl Default for Cluster {
             key: None,
             outage_secs: 30,
             outage_bytes: 64 * 1024 * 1024,
-            repeat_bytes: 16 * 1024 * 1024,
+            repeat_bytes: 64 * 1024 * 1024,
             inbox_bytes: 64 * 1024 * 1024,
         }
     }

@@ -104,13 +104,13 @@ impl Hub {
 
     /// Gives a new connection an id and an outbox, unless the app is at its connection limit (1.9). Where connections
     /// have to be authorized, they count from then on (1.8).
-    pub fn register(self: &Arc<Self>) -> Option<Registration> {
+    pub fn register(self: &Arc<Self>, now: Instant) -> Option<Registration> {
         let counted = !self.app.features.authorized_connections;
         if counted && !self.count_one() {
             return None;
         }
         self.totals.connect();
-        let outbox = Arc::new(Outbox::new(self.app.limits.outbox_bytes));
+        let outbox = Arc::new(Outbox::new(self.app.limits.outbox_bytes, now));
         loop {
             let bits = getrandom::u64().expect("the operating system gives random numbers");
             let socket = SocketId::from_random(bits);
@@ -213,16 +213,14 @@ impl Hub {
         self.cache.look(name, now)
     }
 
-    /// Ends every connection signed in as `user` with 4009 (4.4). How many there were.
-    pub fn terminate_user(&self, user: &UserId) -> usize {
-        self.users.terminate(user)
+    /// Ends every connection signed in as `user` that was made by `until` with 4009 (4.4). How many there were.
+    pub fn terminate_user(&self, user: &UserId, until: Instant) -> usize {
+        terminate(self.users.sessions(user), until)
     }
 
-    /// Ends every connection subscribed to the channel with 4009. How many there were.
-    pub fn terminate_channel(&self, name: &ChannelName) -> usize {
-        let sockets = self.channel(name).map(|channel| channel.sockets()).unwrap_or_default();
-        sockets.iter().for_each(|(_, outbox)| outbox.cut(CloseCode::Terminated));
-        sockets.len()
+    /// Ends every connection subscribed to the channel that was made by `until` with 4009. How many there were.
+    pub fn terminate_channel(&self, name: &ChannelName, until: Instant) -> usize {
+        terminate(self.channel(name).map(|channel| channel.sockets()).unwrap_or_default(), until)
     }
 
     /// Does what is due at `now`: to be called a few times a second.
@@ -320,4 +318,10 @@ impl From<Delivery> for Reach {
     fn from(delivery: Delivery) -> Self {
         Self { connections: delivery.queued, crowded: delivery.crowded }
     }
+}
+
+/// Ends those of the connections that were made by `until`, whatever waits for them. How many there were.
+fn terminate(connections: Vec<(SocketId, Arc<Outbox>)>, until: Instant) -> usize {
+    let old = connections.into_iter().filter(|(_, outbox)| outbox.since() <= until);
+    old.map(|(_, outbox)| outbox.cut(CloseCode::Terminated)).count()
 }

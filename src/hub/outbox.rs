@@ -3,6 +3,7 @@
 use crate::protocol::{CloseCode, Frame};
 use parking_lot::Mutex;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 /// What a waiting frame takes besides its bytes: its place in the queue and its allocation's own needs.
 const FRAME_OVERHEAD: usize = 64;
@@ -11,6 +12,7 @@ const FRAME_OVERHEAD: usize = 64;
 #[derive(Debug)]
 pub struct Outbox {
     max_bytes: usize,
+    since: Instant,
     state: Mutex<State>,
 }
 
@@ -41,9 +43,14 @@ pub enum Push {
 }
 
 impl Outbox {
-    /// An outbox that holds up to `max_bytes` of frames.
-    pub fn new(max_bytes: usize) -> Self {
-        Self { max_bytes, state: Mutex::default() }
+    /// The outbox of a connection made at `since`, which holds up to `max_bytes` of frames.
+    pub fn new(max_bytes: usize, since: Instant) -> Self {
+        Self { max_bytes, since, state: Mutex::default() }
+    }
+
+    /// When the connection was made.
+    pub fn since(&self) -> Instant {
+        self.since
     }
 
     /// Queues a frame and wakes the connection's task if it waits. Never drops a frame in the middle of the stream:
@@ -182,7 +189,7 @@ mod tests {
 
     #[test]
     fn one_wake_for_many_frames_and_one_batch() {
-        let (outbox, reader) = (Outbox::new(4000), Reader(Arc::default()));
+        let (outbox, reader) = (Outbox::new(4000, Instant::now()), Reader(Arc::default()));
         assert_eq!(reader.poll(&outbox), Poll::Pending);
         for _ in 0..3 {
             assert_eq!(outbox.push(Frame::pong()), Push::Queued);
@@ -195,7 +202,7 @@ mod tests {
     #[test]
     fn what_is_being_written_still_counts() {
         let cost = Frame::pong().size() + FRAME_OVERHEAD;
-        let (outbox, reader) = (Outbox::new(2 * cost), Reader(Arc::default()));
+        let (outbox, reader) = (Outbox::new(2 * cost, Instant::now()), Reader(Arc::default()));
         outbox.push(Frame::pong());
         assert_eq!(reader.poll(&outbox), Poll::Ready(Ok(1)));
         assert_eq!(outbox.push(Frame::pong()), Push::Crowded);
@@ -208,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_frame_counts_for_half_the_bound_at_most() {
-        let (outbox, reader) = (Outbox::new(4), Reader(Arc::default()));
+        let (outbox, reader) = (Outbox::new(4, Instant::now()), Reader(Arc::default()));
         assert_eq!(outbox.push(Frame::pong()), Push::Crowded);
         assert_eq!(outbox.push(Frame::pong()), Push::Crowded);
         assert_eq!(reader.poll(&outbox), Poll::Ready(Ok(2)));
@@ -220,7 +227,7 @@ mod tests {
 
     #[test]
     fn closing_lets_waiting_frames_out_first_and_keeps_the_first_reason() {
-        let (outbox, reader) = (Outbox::new(1000), Reader(Arc::default()));
+        let (outbox, reader) = (Outbox::new(1000, Instant::now()), Reader(Arc::default()));
         outbox.push(Frame::pong());
         outbox.close(CloseCode::Reconnect);
         outbox.close(CloseCode::OverCapacity);
@@ -231,7 +238,7 @@ mod tests {
 
     #[test]
     fn cutting_drops_what_waits_and_replaces_the_reason() {
-        let (outbox, reader) = (Outbox::new(1000), Reader(Arc::default()));
+        let (outbox, reader) = (Outbox::new(1000, Instant::now()), Reader(Arc::default()));
         outbox.push(Frame::pong());
         outbox.close(CloseCode::OverCapacity);
         outbox.cut(CloseCode::Terminated);

@@ -4,7 +4,7 @@
 use super::channel::Delivery;
 use super::journal::{Fact, Journal};
 use super::outbox::Outbox;
-use crate::protocol::{CloseCode, Frame, NodeId, SocketId, UserId};
+use crate::protocol::{Frame, NodeId, SocketId, UserId};
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -143,15 +143,6 @@ impl Users {
         let state = self.0.lock();
         let here = state.users.iter().filter(|(_, known)| !known.sessions.is_empty());
         facts.extend(here.map(|(user, known)| known.fact(user, SystemTime::UNIX_EPOCH)));
-    }
-
-    /// Ends every connection here that is signed in as `user`, whatever waits for it (4.4). How many there were.
-    pub(super) fn terminate(&self, user: &UserId) -> usize {
-        let sessions = self.sessions(user);
-        for (_, outbox) in &sessions {
-            outbox.cut(CloseCode::Terminated);
-        }
-        sessions.len()
     }
 
     /// The connections here that are signed in as `user`.

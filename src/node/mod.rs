@@ -124,7 +124,7 @@ impl Node {
         if !app.allowed_origins.allow(origin) {
             return Err(CloseCode::OriginNotAllowed);
         }
-        let connection = self.hub(app).register().ok_or(CloseCode::OverQuota)?;
+        let connection = self.hub(app).register(Instant::now()).ok_or(CloseCode::OverQuota)?;
         connection.outbox().push(Frame::connection_established(connection.socket(), app.limits.activity_timeout_secs));
         self.metrics.connections_total.add(1);
         tracing::debug!(app.id = app.id, socket.id = %connection.socket(), origin, "connection established");

@@ -53,7 +53,7 @@ impl Node {
         if let Some(cluster) = &self.cluster {
             cluster.end_user(&app.id, id);
         }
-        self.hub(app).terminate_user(id)
+        self.hub(app).terminate_user(id, Instant::now())
     }
 
     /// Ends every connection subscribed to the channel with 4009. How many there were on this node.
@@ -61,6 +61,6 @@ impl Node {
         if let Some(cluster) = &self.cluster {
             cluster.end_channel(&app.id, channel);
         }
-        self.hub(app).terminate_channel(channel)
+        self.hub(app).terminate_channel(channel, Instant::now())
     }
 }

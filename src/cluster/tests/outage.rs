@@ -188,7 +188,7 @@ async fn users_who_are_subscribed_to_nothing_are_ended_after_an_outage_too() {
     let [a, b, _c] = three().await;
     let user = UserId::new("1");
     let sign_in = crate::hub::SignIn { user: &user, watch: &[], answers: &[], at: std::time::SystemTime::UNIX_EPOCH };
-    let signed_in = b.hub.register().unwrap();
+    let signed_in = b.hub.register(now()).unwrap();
     signed_in.sign_in(sign_in);
     eventually("the user is known", || a.hub.user(&user).is_some()).await;
     b.link.cut();
@@ -294,4 +294,115 @@ async fn what_several_nodes_repeat_leaves_the_last_event_of_all() {
         assert!(texts.iter().all(|text| heard.iter().any(|heard| heard == text)), "{heard:?}");
         assert_eq!(c.subscribe(channel, None).await.heard(), [texts[1]], "{channel}");
     }
+}
+
+/// A node without a connection of its own (a publisher) that comes back half a second after another one.
+#[tokio::test(start_paused = true)]
+async fn a_publisher_without_clients_repeats_what_was_missed() {
+    let [a, b, _c] = three().await;
+    let client = a.subscribe("x", None).await;
+    sleep(Duration::from_secs(5)).await;
+    a.link.cut();
+    eventually("the link is down", || !a.cluster.is_up()).await;
+    b.publish("x", "missed");
+    sleep(Duration::from_millis(100)).await;
+    b.link.cut();
+    sleep(Duration::from_secs(8)).await;
+    b.publish("x", "waits");
+    a.link.mend();
+    sleep(Duration::from_millis(500)).await;
+    b.link.mend();
+    let mut heard = Vec::new();
+    let took = eventually("it has come", || {
+        heard.extend(client.heard());
+        heard.iter().any(|data| data == "waits")
+    })
+    .await;
+    assert_eq!(heard, ["missed", "waits"], "after {took:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+/// The same, and nothing was missed at all: the bus was away for everybody at the same time.
+#[tokio::test(start_paused = true)]
+async fn what_waited_comes_at_once_and_nothing_counts_as_lost() {
+    let [a, b, c] = three().await;
+    let client = a.subscribe("x", None).await;
+    sleep(Duration::from_secs(5)).await;
+    for node in [&a, &b, &c] {
+        node.link.cut();
+    }
+    sleep(Duration::from_secs(8)).await;
+    b.publish("x", "waits");
+    a.link.mend();
+    c.link.mend();
+    sleep(Duration::from_millis(100)).await;
+    b.link.mend();
+    let mut heard = Vec::new();
+    let took = eventually("it has come", || {
+        heard.extend(client.heard());
+        !heard.is_empty()
+    })
+    .await;
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!((a.cluster.0.metrics.bus_lost_total.get(), took < Duration::from_secs(1)), (0, true), "{took:?}");
+}
+
+/// What was ended before a connection was made does not end it.
+#[tokio::test(start_paused = true)]
+async fn whoever_signs_in_after_the_end_is_spared() {
+    let [a, b, _c] = three().await;
+    for node in [&a, &b] {
+        node.link.cut();
+    }
+    eventually("the links are down", || !a.cluster.is_up() && !b.cluster.is_up()).await;
+    let user = UserId::new("1");
+    a.cluster.end_user(APP, &user);
+    sleep(Duration::from_secs(8)).await;
+    let sign_in = crate::hub::SignIn { user: &user, watch: &[], answers: &[], at: std::time::SystemTime::UNIX_EPOCH };
+    let signed_in = b.hub.register(now()).unwrap();
+    signed_in.sign_in(sign_in);
+    sleep(Duration::from_secs(2)).await;
+    a.link.mend();
+    b.link.mend();
+    sleep(Duration::from_secs(5)).await;
+    assert!(!signed_in.outbox().is_cut());
+}
+
+/// A node that stops in an orderly way while it is asked to repeat does so first, or the loss is counted.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_stops_repeats_first_or_its_loss_counts() {
+    let [a, b, _c] = three().await;
+    let client = b.subscribe("x", None).await;
+    sleep(Duration::from_secs(5)).await;
+    b.link.cut();
+    eventually("the link is down", || !b.cluster.is_up()).await;
+    for n in 0..10 {
+        a.publish("x", &n.to_string());
+    }
+    sleep(Duration::from_secs(2)).await;
+    b.link.mend();
+    // The question is under way, or has just been heard.
+    sleep(Duration::from_millis(20)).await;
+    a.cluster.leave(Duration::from_secs(1)).await;
+    a.kill();
+    sleep(Duration::from_secs(20)).await;
+    let (heard, lost) = (client.heard().len(), b.cluster.0.metrics.bus_lost_total.get());
+    assert!(heard == 10 || lost > 0, "heard {heard} of 10, counted as lost: {lost}");
+}
+
+/// What is lost because a node died before it could repeat it is counted.
+#[tokio::test(start_paused = true)]
+async fn what_a_dead_node_did_not_repeat_counts_as_lost() {
+    let [a, b, _c] = three().await;
+    let client = b.subscribe("x", None).await;
+    sleep(Duration::from_secs(5)).await;
+    b.link.cut();
+    eventually("the link is down", || !b.cluster.is_up()).await;
+    a.publish("x", "missed");
+    sleep(Duration::from_secs(2)).await;
+    a.kill();
+    b.link.mend();
+    sleep(Duration::from_secs(70)).await;
+    let (heard, lost) = (client.heard().len(), b.cluster.0.metrics.bus_lost_total.get());
+    assert!(heard == 1 || lost > 0, "heard {heard} of 1, counted as lost: {lost}");
 }

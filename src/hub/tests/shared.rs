@@ -152,7 +152,7 @@ proptest! {
             match step {
                 Step::Join { node, user } => {
                     let (hub, user) = (&cluster.hubs[node], user.to_string());
-                    let connection = hub.register().unwrap();
+                    let connection = hub.register(Instant::now()).unwrap();
                     let joined = hub.subscribe(&channel, &connection, Some(&member(&user)), Instant::now()).unwrap().0;
                     let seat = Seat { connection, subscription: Some(joined), user, sees: BTreeSet::new() };
                     seats.push((node, seat));
@@ -202,12 +202,12 @@ fn a_user_is_online_while_signed_in_anywhere() {
     let sign_in = |connection: &Registration, user: &UserId, watch: &[UserId], secs| {
         connection.sign_in(SignIn { user, watch, answers: &[], at: at(secs) });
     };
-    let watcher = cluster.hubs[0].register().unwrap();
+    let watcher = cluster.hubs[0].register(Instant::now()).unwrap();
     sign_in(&watcher, &ann, std::slice::from_ref(&bob), 1);
     let told = |watcher: &Registration| take(watcher).iter().map(text).collect::<Vec<_>>().join(" ");
     assert!(told(&watcher).contains(r#"\"name\":\"offline\",\"user_ids\":[\"bob\"]"#));
-    let here = cluster.hubs[1].register().unwrap();
-    let there = cluster.hubs[2].register().unwrap();
+    let here = cluster.hubs[1].register(Instant::now()).unwrap();
+    let there = cluster.hubs[2].register(Instant::now()).unwrap();
     sign_in(&there, &bob, &[], 20);
     cluster.settle();
     assert!(told(&watcher).contains(r#"\"name\":\"online\",\"user_ids\":[\"bob\"]"#));
@@ -231,14 +231,15 @@ fn a_user_is_online_while_signed_in_anywhere() {
 #[test]
 fn the_quota_counts_connections_of_every_node() {
     let mut cluster = Cluster::new(&Limits { max_connections: 3, ..Limits::default() });
-    let mut connections = vec![cluster.hubs[0].register().unwrap(), cluster.hubs[1].register().unwrap()];
+    let mut connections =
+        vec![cluster.hubs[0].register(Instant::now()).unwrap(), cluster.hubs[1].register(Instant::now()).unwrap()];
     cluster.settle();
-    connections.push(cluster.hubs[2].register().unwrap());
+    connections.push(cluster.hubs[2].register(Instant::now()).unwrap());
     cluster.settle();
     for hub in &cluster.hubs {
-        assert!(hub.register().is_none());
+        assert!(hub.register(Instant::now()).is_none());
     }
     connections.clear();
     cluster.settle();
-    assert!(cluster.hubs[0].register().is_some());
+    assert!(cluster.hubs[0].register(Instant::now()).is_some());
 }
