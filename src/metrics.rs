@@ -39,6 +39,8 @@ pub struct Metrics {
     pub bus_gaps_total: Counter,
     /// Times that another node could not repeat all that was missed while the link was down: events are lost.
     pub bus_lost_total: Counter,
+    /// Events of other nodes that were dropped, because more came than was handed out.
+    pub bus_dropped_total: Counter,
     /// Events that the bus refused to take, or to keep for newcomers of a cache channel.
     pub bus_refused_total: Counter,
     /// Times that the link to the bus came up.

@@ -36,6 +36,8 @@ struct Bus {
     gaps: u64,
     /// Times that another node could not repeat all of what was missed while the link was down.
     lost: u64,
+    /// Events of other nodes that were dropped here, because more came than was handed out.
+    dropped: u64,
     /// Events that the bus refused to take, or to keep for newcomers of a cache channel.
     refused: u64,
 }
@@ -101,6 +103,7 @@ pub(super) async fn list(State(api): State<Api>, _: SignedRequest) -> Result<Ans
         malformed: metrics.bus_malformed_total.get(),
         gaps: metrics.bus_gaps_total.get(),
         lost: metrics.bus_lost_total.get(),
+        dropped: metrics.bus_dropped_total.get(),
         refused: metrics.bus_refused_total.get(),
     });
     Ok(Answer::ok(&Nodes { bus, nodes: api.node.nodes().into_iter().map(Node::from).collect() }))

@@ -22,6 +22,7 @@ pub struct Feed {
 pub struct Inbox {
     receiver: mpsc::UnboundedReceiver<Incoming>,
     waiting: Arc<AtomicUsize>,
+    max_bytes: usize,
 }
 
 impl Inbox {
@@ -29,16 +30,32 @@ impl Inbox {
     pub fn new(max_bytes: usize) -> (Feed, Self) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let waiting = Arc::<AtomicUsize>::default();
-        (Feed { sender, waiting: waiting.clone(), max_bytes }, Self { receiver, waiting })
+        (Feed { sender, waiting: waiting.clone(), max_bytes }, Self { receiver, waiting, max_bytes })
+    }
+
+    /// How much of messages it is for.
+    pub fn max_bytes(&self) -> usize {
+        self.max_bytes
     }
 
     /// What came first of what waits. `None` once every feed is gone.
     pub async fn next(&mut self) -> Option<Incoming> {
-        let incoming = self.receiver.recv().await;
-        if let Some(Incoming::Message { payload, .. }) = &incoming {
+        let incoming = self.receiver.recv().await?;
+        self.taken(&incoming);
+        Some(incoming)
+    }
+
+    /// What came first of what waits. `None` if nothing does.
+    pub fn try_next(&mut self) -> Option<Incoming> {
+        let incoming = self.receiver.try_recv().ok()?;
+        self.taken(&incoming);
+        Some(incoming)
+    }
+
+    fn taken(&self, incoming: &Incoming) {
+        if let Incoming::Message { payload, .. } = incoming {
             self.waiting.fetch_sub(payload.len() + OVERHEAD, Ordering::Relaxed);
         }
-        incoming
     }
 }
 

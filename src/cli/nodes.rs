@@ -76,6 +76,7 @@ fn table(answer: &str) -> Option<String> {
             let mut line = format!("bus {}: {} since {since}", bus["kind"].as_str()?, bus["link"].as_str()?);
             for (key, what) in [
                 ("lost", "times events were lost"),
+                ("dropped", "events dropped"),
                 ("refused", "events refused"),
                 ("malformed", "messages without sense"),
             ] {

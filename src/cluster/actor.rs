@@ -4,9 +4,11 @@
 use super::Cluster;
 use super::catching::{Catching, Event, Heard, Held};
 use super::echo::Echo;
+use super::lanes::{Lanes, Next};
 use super::peers::{BEAT, Do, Peers};
+use super::sending::is_due;
 use super::telling::Telling;
-use super::wire::{Envelope, Said, Told};
+use super::wire::{self, Envelope, Said, Told};
 use crate::broker::{Inbox, Incoming, Link, Topic};
 use crate::hub::{Fact, Hub, Reach};
 use crate::pace::{STALLS, relieve};
@@ -18,12 +20,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use tokio::task::yield_now;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// Between two tellings of numbers.
 const NUMBERS: Duration = Duration::from_millis(250);
 /// Between two looks at who is still there.
 const LOOK: Duration = Duration::from_secs(1);
+/// Things that are taken in, and events that are handed out, before the other is looked at.
+const TURN: usize = 64;
+/// For how long events are handed out before anything else is looked at.
+const LONG: Duration = Duration::from_millis(1);
+/// The pauses that subscribers are given when much that was held back is handed out at once.
+const RELEASE_STALLS: usize = 5000;
+/// Longer than any sign of life of this node that comes back.
+const MOST_ALIVE: usize = 4096;
 /// A bus of several servers may have stopped handing out what is said on one of them so long before the others.
 const MARGIN: Duration = Duration::from_secs(5);
 
@@ -36,6 +47,9 @@ pub struct Actor {
     telling: Telling,
     echo: Echo,
     catching: Catching,
+    lanes: Lanes,
+    /// When it was last told that events were dropped.
+    told_dropped: Option<Instant>,
     /// Since when something may have been missed that is being repeated.
     missed: Instant,
     /// Whether cache channels' last events are to be recalled once all is made good.
@@ -53,9 +67,12 @@ impl Actor {
         let peers = Peers::new(cluster.0.me.id, now);
         let mut catching = Catching::default();
         catching.link_is_down();
+        let lanes = Lanes::new(inbox.max_bytes());
         Self {
             cluster: cluster.clone(),
             inbox,
+            lanes,
+            told_dropped: None,
             peers,
             telling: Telling::new(cluster),
             echo: Echo::new(now),
@@ -81,23 +98,63 @@ impl Actor {
         let cluster = self.cluster.clone();
         loop {
             tokio::select! {
-                incoming = self.inbox.next() => match incoming {
-                    Some(Incoming::Message { topic, payload }) => self.hear(&topic, &payload).await,
-                    Some(Incoming::Link(Link::Up)) => self.link_is_up(),
-                    Some(Incoming::Link(Link::Down)) => self.link_is_down(),
-                    None => return,
-                },
-                () = poll_fn(|cx| poll_changes(&cluster, cx)) => self.telling.changes(),
+                biased;
                 _ = numbers.tick() => {
                     self.telling.numbers(false);
-                    self.stalls = STALLS;
-                    self.make_good().await;
+                    self.stalls = if self.lanes.is_released() { STALLS } else { self.stalls.max(STALLS) };
+                    self.make_good();
                 }
                 _ = look.tick() => self.look().await,
                 _ = beat.tick() => {
                     self.telling.numbers(true);
                     self.tell_alive();
                 }
+                () = poll_fn(|cx| poll_changes(&cluster, cx)) => self.telling.changes(),
+                incoming = self.inbox.next() => {
+                    let Some(incoming) = incoming else { return };
+                    self.take(incoming).await;
+                    for _ in 1..TURN {
+                        let Some(incoming) = self.inbox.try_next() else { break };
+                        self.take(incoming).await;
+                    }
+                }
+                () = yield_now(), if !self.lanes.is_empty() => {}
+            }
+            self.serve().await;
+        }
+    }
+
+    /// Takes in what has come: events wait in their lanes, and what concerns the nodes overtakes them.
+    async fn take(&mut self, incoming: Incoming) {
+        let shared = &self.cluster.0;
+        match incoming {
+            Incoming::Link(Link::Up) => self.link_is_up(),
+            Incoming::Link(Link::Down) => self.link_is_down(),
+            Incoming::Message { topic, payload } => {
+                let (is_mine, is_news) = (wire::origin(&payload) == Some(shared.me.id), topic == shared.control);
+                match (is_mine, is_news) {
+                    (true, true) if payload.len() > MOST_ALIVE => {}
+                    (_, true) => self.hear(&topic, &payload).await,
+                    (true, false) => {}
+                    (false, false) => self.lanes.push(topic, payload),
+                }
+            }
+        }
+    }
+
+    /// Hands out some of the events that wait.
+    async fn serve(&mut self) {
+        let start = super::now();
+        for _ in 0..TURN {
+            match self.lanes.pop() {
+                None => return,
+                Some(Next::Payload(topic, payload)) => self.hear(&topic, &payload).await,
+                Some(Next::Released(origin, topic, number, event)) => {
+                    self.hand_out(origin, &topic, number, &event, start).await;
+                }
+            }
+            if super::now() - start > LONG {
+                return;
             }
         }
     }
@@ -187,22 +244,24 @@ impl Actor {
         }
     }
 
-    async fn hand_out_all(&mut self, origin: NodeId, held: &Held, now: Instant) {
-        for ((topic, number), event) in held {
-            self.hand_out(origin, topic, *number, event, now).await;
+    /// Has events handed out that were held back.
+    fn release(&mut self, origin: NodeId, held: Held) {
+        if !held.is_empty() {
+            self.stalls = self.stalls.max(RELEASE_STALLS);
+            self.lanes.release(origin, held);
         }
     }
 
     /// Hands out what was held back long enough, and repeats what others have missed.
-    async fn make_good(&mut self) {
+    fn make_good(&mut self) {
         let now = super::now();
-        for (origin, held, complete) in self.catching.done(now) {
-            self.hand_out_all(origin, &held, now).await;
+        for (origin, held, complete) in self.catching.done(now, |count| self.lanes.have_served(count)) {
+            self.release(origin, held);
             if !complete {
                 self.warn_of_loss(origin);
             }
         }
-        let is_over = self.catching.is_over(now);
+        let is_over = self.catching.is_over(now) && self.lanes.is_released();
         self.cluster.0.settled.store(is_over, Ordering::Relaxed);
         if self.recalls && is_over {
             self.recalls = false;
@@ -210,6 +269,20 @@ impl Actor {
             tokio::spawn(self.cluster.clone().recall_all());
         }
         self.cluster.0.outgoing.tick(now);
+        self.count_dropped();
+    }
+
+    /// Counts events that were dropped because too many wait.
+    fn count_dropped(&mut self) {
+        let dropped = self.lanes.dropped();
+        self.cluster.0.metrics.bus_dropped_total.add(dropped);
+        if dropped > 0 && is_due(&mut self.told_dropped) {
+            tracing::error!(
+                dropped,
+                "events of other nodes were dropped, as more came than this node hands out (told once a minute): it is \
+                 overloaded, or cluster.inbox_bytes is too small for what comes at once"
+            );
+        }
     }
 
     /// Counts that events of a node may be lost.
@@ -250,7 +323,7 @@ impl Actor {
                     tracing::info!(node.id = %node, node.name = self.name(node), "node is gone");
                     shared.hubs.values().for_each(|hub| hub.forget_node(node, now));
                     let held = self.catching.gone(node);
-                    self.hand_out_all(node, &held, now).await;
+                    self.release(node, held);
                 }
                 Do::Ask(node) => {
                     shared.metrics.bus_gaps_total.add(1);
@@ -274,7 +347,7 @@ impl Actor {
                     if !complete {
                         self.warn_of_loss(node);
                     }
-                    self.catching.caught_up(node, now);
+                    self.catching.caught_up(node, self.lanes.count(), now);
                 }
                 Do::End(said, age) => self.end(&said, now.checked_sub(age).unwrap_or(now)),
             }

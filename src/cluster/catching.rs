@@ -38,8 +38,8 @@ pub(super) struct Catching {
 struct Catch {
     /// Whether the node was asked, or has started since.
     asked: bool,
-    /// Whether it has said that it is done.
-    done: bool,
+    /// How many events had come, of whomever, when it said that it is done, if it has.
+    done: Option<u64>,
     /// When it was heard first, and when to wait no more; `None` until then.
     heard: Option<Instant>,
     until: Option<Instant>,
@@ -103,7 +103,7 @@ impl Catching {
         for node in nodes {
             let catch = self.nodes.entry(node).or_default();
             let Catch { asked, done, heard, until, asked_again, .. } = catch;
-            (*asked, *done, *heard, *until, *asked_again) = (true, false, None, None, 0);
+            (*asked, *done, *heard, *until, *asked_again) = (true, None, None, None, 0);
         }
     }
 
@@ -129,7 +129,7 @@ impl Catching {
             self.nodes.entry(node).or_default();
         }
         let Some(catch) = self.nodes.get_mut(&node) else { return };
-        if let (true, false, Some(heard)) = (event.born.is_some(), catch.done, catch.heard) {
+        if let (true, None, Some(heard)) = (event.born.is_some(), catch.done, catch.heard) {
             catch.until = Some((now + PATIENCE).min(heard + MOST_PATIENCE));
         }
         let key = (topic.clone(), number);
@@ -151,21 +151,26 @@ impl Catching {
         catch.asked_again <= MOST_ASKS
     }
 
-    /// Takes note that a node is done.
-    pub(super) fn caught_up(&mut self, node: NodeId, now: Instant) {
+    /// Takes note that a node is done, when so many events had come of whomever.
+    pub(super) fn caught_up(&mut self, node: NodeId, count: u64, now: Instant) {
         if let Some(catch) = self.nodes.get_mut(&node) {
-            (catch.done, catch.until) = (true, Some(now + SETTLE));
+            (catch.done, catch.until) = (Some(count), Some(now + SETTLE));
         }
     }
 
     /// The events of nodes that are done or late, which are held no longer, and whether all has come that was asked for.
-    pub(super) fn done(&mut self, now: Instant) -> Vec<(NodeId, Held, bool)> {
+    /// `are_heard` says whether so many of the events that had come have been looked at.
+    pub(super) fn done(&mut self, now: Instant, are_heard: impl Fn(u64) -> bool) -> Vec<(NodeId, Held, bool)> {
         if self.is_down {
             return Vec::new();
         }
         let given_up = self.since.is_some_and(|since| now > since + GIVE_UP);
-        let done = self.nodes.extract_if(|_, catch| catch.until.map_or(given_up, |until| until <= now));
-        done.map(|(node, catch)| (node, catch.held, catch.done || !catch.asked)).collect()
+        let is_over = |catch: &Catch| match catch.until {
+            Some(until) => until <= now && catch.done.is_none_or(&are_heard),
+            None => given_up,
+        };
+        let done = self.nodes.extract_if(|_, catch| is_over(catch));
+        done.map(|(node, catch)| (node, catch.held, catch.done.is_some() || !catch.asked)).collect()
     }
 
     /// The events of a node that is gone. It may come back, if it only stood still, and is waited for then.
@@ -204,10 +209,11 @@ mod tests {
         for (topic, number) in [(&a, 7), (&b, 8), (&a, 9)] {
             catching.hold(NODE, topic, number, event(Some(now)), now);
         }
-        assert!(catching.done(now + PATIENCE / 2).is_empty());
-        catching.caught_up(NODE, now);
-        assert!(catching.done(now).is_empty());
-        let done = catching.done(now + SETTLE);
+        assert!(catching.done(now + PATIENCE / 2, |_| true).is_empty());
+        catching.caught_up(NODE, 7, now);
+        assert!(catching.done(now, |_| true).is_empty());
+        assert!(catching.done(now + SETTLE, |count| count < 7).is_empty(), "some of it waits to be looked at");
+        let done = catching.done(now + SETTLE, |_| true);
         assert_eq!(numbers(&done[0].1), [("a", 7, true), ("a", 9, false), ("b", 8, true)]);
         assert_eq!(catching.hears(NODE, true, now), held(false));
         let (stranger, late) = (NodeId(3), now + PATIENCE);
@@ -221,13 +227,13 @@ mod tests {
         catching.link_is_down();
         assert_eq!(catching.hears(NODE, true, now), held);
         catching.hold(NODE, &a, 2, event(None), now);
-        assert!(catching.done(now + GIVE_UP * 2).is_empty() && !catching.is_over(now + GIVE_UP * 2));
+        assert!(catching.done(now + GIVE_UP * 2, |_| true).is_empty() && !catching.is_over(now + GIVE_UP * 2));
         let up = now + GIVE_UP * 2;
         catching.start([NODE].into_iter(), up);
         assert_eq!(catching.hears(NODE, true, up), held);
         catching.hold(NODE, &a, 1, event(Some(now)), up);
-        catching.caught_up(NODE, up);
-        assert_eq!(numbers(&catching.done(up + SETTLE)[0].1), [("a", 1, true), ("a", 2, false)]);
+        catching.caught_up(NODE, 7, up);
+        assert_eq!(numbers(&catching.done(up + SETTLE, |_| true)[0].1), [("a", 1, true), ("a", 2, false)]);
         catching.link_is_down();
         catching.hold(NODE, &a, 3, event(None), up);
         catching.clear();
@@ -238,18 +244,18 @@ mod tests {
     fn nobody_is_waited_for_without_end() {
         let (mut catching, now) = (Catching::default(), Instant::now());
         catching.start([NODE].into_iter(), now);
-        assert!(catching.done(now + PATIENCE * 9).is_empty(), "nothing is held of a node that says nothing");
+        assert!(catching.done(now + PATIENCE * 9, |_| true).is_empty(), "nothing is held of a node that says nothing");
         catching.hears(NODE, true, now);
         catching.hears(NODE, true, now + PATIENCE / 2);
-        let late = catching.done(now + PATIENCE);
+        let late = catching.done(now + PATIENCE, |_| true);
         assert_eq!(late.iter().map(|(node, _, complete)| (*node, *complete)).collect::<Vec<_>>(), [(NODE, false)]);
         catching.start([NODE].into_iter(), now);
         catching.hears(NODE, true, now);
         for secs in 0..60 {
             catching.hold(NODE, &Topic::new(&["a"]), secs, event(Some(now)), now + Duration::from_secs(secs));
         }
-        assert!(catching.done(now + MOST_PATIENCE - SETTLE).is_empty(), "it goes on repeating");
-        assert_eq!(catching.done(now + MOST_PATIENCE).len(), 1);
+        assert!(catching.done(now + MOST_PATIENCE - SETTLE, |_| true).is_empty(), "it goes on repeating");
+        assert_eq!(catching.done(now + MOST_PATIENCE, |_| true).len(), 1);
         catching.start([NODE].into_iter(), now);
         assert_eq!((0..9).filter(|_| catching.asks_again(NODE)).count(), 5);
         catching.hears(NODE, true, now);
@@ -259,8 +265,8 @@ mod tests {
         assert_eq!(catching.hears(NODE, false, later), Heard { is_held: true, is_late: true });
         assert_eq!(catching.hears(NODE, false, later), Heard { is_held: true, is_late: false });
         catching.gone(NODE);
-        assert!(catching.done(now + GIVE_UP).is_empty() && !catching.is_empty());
-        let given_up = catching.done(now + GIVE_UP + SETTLE);
+        assert!(catching.done(now + GIVE_UP, |_| true).is_empty() && !catching.is_empty());
+        let given_up = catching.done(now + GIVE_UP + SETTLE, |_| true);
         assert!(matches!(given_up[..], [(NODE, _, false)]) && catching.is_empty(), "its loss counts");
     }
 }

@@ -11,6 +11,7 @@ mod echo;
 pub mod home;
 pub mod interests;
 mod kept;
+mod lanes;
 mod lately;
 pub mod message;
 pub mod outgoing;

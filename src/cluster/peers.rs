@@ -130,7 +130,7 @@ impl Peers {
             }
             Said::Ask { node } if node == me => to_do.push(Do::TellAll(origin)),
             end @ (Said::EndUser { .. } | Said::EndChannel { .. }) => {
-                to_do.extend(peer.end(number, end, Duration::ZERO))
+                to_do.extend(peer.end(number, end, Duration::ZERO));
             }
             Said::Back { away } => to_do.push(Do::Repeat(origin, number, away)),
             Said::Repeated { nodes, complete } => {

@@ -114,7 +114,7 @@ fn again(cluster: &Cluster, age: Duration, envelope: &Bytes) -> Bytes {
 }
 
 /// Whether it is time to complain, which is noted.
-fn is_due(told: &mut Option<Instant>) -> bool {
+pub(super) fn is_due(told: &mut Option<Instant>) -> bool {
     let now = super::now();
     let due = told.is_none_or(|told| now.saturating_duration_since(told) >= COMPLAIN_AGAIN);
     if due {

@@ -24,7 +24,8 @@ pub struct Cluster {
     /// How much of what was published within `outage_secs` is held, to be repeated for servers whose link to the bus was
     /// down meanwhile. If it is less than `outage_bytes`, a server that comes back later than this one may lose some.
     pub repeat_bytes: usize,
-    /// How much that comes from the bus may wait to be taken in; above that the link is made anew and the loss logged.
+    /// How much that comes from the bus may wait to be handed out, half of it on one channel; events above that are
+    /// dropped, logged and counted.
     pub inbox_bytes: usize,
 }
 

@@ -49,7 +49,7 @@ impl Node {
         let settings = Settings {
             prefix: "test".into(),
             key: key.map(Secret::new),
-            limits: Limits { outage_bytes: 1 << 20, outage: Duration::from_secs(30), repeat_bytes: 1 << 20 },
+            limits: Limits { outage_bytes: 1 << 20, outage: Duration::from_secs(30), repeat_bytes: 64 << 20 },
         };
         let me = Identity { id: NodeId(id), ..Identity::new(format!("node-{id}"), std::time::SystemTime::UNIX_EPOCH) };
         let hubs = Arc::new(HashMap::from([(APP.to_owned(), hub.clone())]));

@@ -406,3 +406,24 @@ async fn what_a_dead_node_did_not_repeat_counts_as_lost() {
     let (heard, lost) = (client.heard().len(), b.cluster.0.metrics.bus_lost_total.get());
     assert!(heard == 1 || lost > 0, "heard {heard} of 1, counted as lost: {lost}");
 }
+
+/// Much that was missed comes at once, and readers who keep up are not taken for slow.
+#[tokio::test(start_paused = true)]
+async fn what_was_missed_is_handed_out_at_the_pace_of_its_readers() {
+    let [a, b, _c] = three().await;
+    let client = b.subscribe("x", None).await;
+    b.link.cut();
+    eventually("the link is down", || !b.cluster.is_up()).await;
+    let text = "x".repeat(4000);
+    for _ in 0..200 {
+        (0..25).for_each(|_| a.publish("x", &text));
+        sleep(Duration::from_millis(10)).await;
+    }
+    b.link.mend();
+    let mut heard = 0;
+    while heard < 5000 && !client.connection.outbox().is_closed() {
+        sleep(Duration::from_millis(1)).await;
+        heard += client.heard().len();
+    }
+    assert_eq!(heard, 5000);
+}

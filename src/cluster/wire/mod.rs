@@ -112,6 +112,12 @@ pub enum Said {
     },
 }
 
+/// Who says what is in `bytes`, as far as one can tell without looking whether it makes sense.
+pub(super) fn origin(bytes: &[u8]) -> Option<NodeId> {
+    let origin = bytes.get(2..10)?.try_into().ok()?;
+    Some(NodeId(u64::from_be_bytes(origin)))
+}
+
 impl Envelope {
     /// The envelope in bytes, sealed where the cluster has a `key`.
     pub fn encode(&self, key: Option<&Secret>) -> Bytes {
