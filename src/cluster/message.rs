@@ -48,6 +48,11 @@ pub enum Kind {
 }
 
 impl Message {
+    /// How long ago it was said.
+    pub fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+
     /// Bytes that it takes while it is held.
     pub fn size(&self) -> usize {
         self.bytes.len() + OVERHEAD

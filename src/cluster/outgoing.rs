@@ -205,42 +205,41 @@ impl Outgoing {
         Poll::Pending
     }
 
-    /// The oldest of what waits, what concerns the nodes first, then what is repeated, which `again` makes of how long
-    /// ago it was said and how. It ends in [`Outgoing::sent`] or [`Outgoing::unsent`].
+    /// The oldest of what waits: what concerns the nodes, and then what is repeated, before anything new. `again` makes a
+    /// payload of how long ago something was said and how. It ends in [`Outgoing::sent`] or [`Outgoing::unsent`].
     pub fn batch(&self, now: Instant, again: impl Fn(Duration, &Bytes) -> Bytes) -> Batch {
         let mut state = self.state.lock();
         state.take_up();
         state.telling = false;
+        let State { control, repeats, events, .. } = &mut *state;
         let (mut batch, mut bytes) = (Batch::default(), 0);
-        if state.control.is_empty() {
-            while let Some(message) =
-                state.repeats.pop_front_if(|_| batch.messages.len() < BATCH && bytes < BATCH_BYTES)
-            {
-                bytes += message.bytes.len();
-                let age = now.saturating_duration_since(message.since);
-                batch.messages.push((message.topic.clone(), again(age, &message.bytes)));
-                batch.repeats.push(message);
-            }
-            if !batch.repeats.is_empty() {
+        for message in control.iter() {
+            if !batch.takes(message, &mut bytes) {
                 return batch;
             }
+            // Whoever came after a command was given is not meant.
+            let is_late = message.kind == Kind::Command && message.age(now) > LATE;
+            let said = if is_late { again(message.age(now), &message.bytes) } else { message.bytes.clone() };
+            batch.messages.push((message.topic.clone(), said));
+            batch.control = Some(message.number);
         }
-        for message in state.control.iter().chain(&state.events) {
-            if batch.messages.len() == BATCH || (bytes > 0 && bytes + message.bytes.len() > BATCH_BYTES) {
+        while let Some(message) = repeats.pop_front_if(|message| batch.takes(message, &mut bytes)) {
+            batch.messages.push((message.topic.clone(), again(message.age(now), &message.bytes)));
+            batch.repeats.push(message);
+        }
+        if !batch.repeats.is_empty() || !repeats.is_empty() {
+            return batch;
+        }
+        for message in events.iter() {
+            if !batch.takes(message, &mut bytes) {
                 break;
             }
-            bytes += message.bytes.len();
-            let age = now.saturating_duration_since(message.since);
-            // Whoever came after a command was given is not meant.
-            let is_late = message.kind == Kind::Command && age > LATE;
-            let said = if is_late { again(age, &message.bytes) } else { message.bytes.clone() };
-            batch.messages.push((message.topic.clone(), said));
+            batch.messages.push((message.topic.clone(), message.bytes.clone()));
             if let Some(keep) = &message.keep {
                 batch.keeps.retain(|(earlier, _)| earlier.key != keep.key);
                 batch.keeps.push((keep.clone(), message.bytes.clone()));
             }
-            let last = if message.kind == Kind::Event { &mut batch.event } else { &mut batch.control };
-            *last = Some(message.number);
+            batch.event = Some(message.number);
         }
         batch
     }
@@ -298,6 +297,18 @@ impl Outgoing {
     }
 }
 
+impl Batch {
+    /// Whether there is room for a message besides so many `bytes`, which grow by it.
+    fn takes(&self, message: &Message, bytes: &mut usize) -> bool {
+        let takes =
+            self.messages.len() < BATCH && (self.messages.is_empty() || *bytes + message.bytes.len() <= BATCH_BYTES);
+        if takes {
+            *bytes += message.bytes.len();
+        }
+        takes
+    }
+}
+
 impl State {
     /// Begins to repeat what was asked for.
     fn take_up(&mut self) {
@@ -323,162 +334,4 @@ fn wake(mut state: MutexGuard<'_, State>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn queue(outage_bytes: usize) -> Outgoing {
-        Outgoing::new(Limits { outage_bytes, outage: Duration::from_secs(30), repeat_bytes: 100_000 })
-    }
-
-    fn take(queue: &Outgoing) -> Batch {
-        queue.batch(Instant::now(), |_, bytes| [b"again ", &bytes[..]].concat().into())
-    }
-
-    fn topic(name: &str) -> Topic {
-        Topic::new(&[name])
-    }
-
-    impl Outgoing {
-        fn due(&self) -> Vec<Asked> {
-            self.state.lock().due.clone()
-        }
-    }
-
-    fn names(batch: &Batch) -> Vec<&str> {
-        batch.messages.iter().map(|(topic, _)| topic.as_str()).collect()
-    }
-
-    #[test]
-    fn what_the_bus_has_not_taken_is_handed_over_again() {
-        let (queue, now) = (queue(10_000), Instant::now());
-        let push = |kind, name| queue.push(kind, topic(name), None, now, |_| Bytes::from_static(b"x"));
-        push(Kind::Event, "a");
-        push(Kind::News, "news");
-        push(Kind::Command, "end");
-        push(Kind::Event, "b");
-        let batch = take(&queue);
-        assert_eq!(names(&batch), ["news", "end", "a", "b"]);
-        push(Kind::Event, "c");
-        queue.link_is_down();
-        assert_eq!(names(&take(&queue)), ["end", "a", "b", "c"]);
-        queue.sent(batch, now);
-        assert_eq!(names(&take(&queue)), ["c"]);
-        queue.sent(take(&queue), Instant::now());
-        assert_eq!(queue.bytes(), 0);
-        assert!(queue.poll_ready(&mut Context::from_waker(Waker::noop())).is_pending());
-    }
-
-    #[test]
-    fn nothing_is_accepted_once_it_is_full_or_too_old() {
-        let (queue, start) = (queue(1000), Instant::now());
-        let after = |secs| start + Duration::from_secs(secs);
-        assert!(queue.accepts(start));
-        let push = || queue.push(Kind::Event, topic("a"), None, start, |_| Bytes::from(vec![0; 500]));
-        push();
-        assert!(queue.accepts(after(30)));
-        assert!(!queue.accepts(after(31)));
-        push();
-        assert!(!queue.accepts(start));
-        queue.sent(take(&queue), Instant::now());
-        assert!(queue.accepts(after(31)));
-    }
-
-    #[test]
-    fn what_was_said_is_repeated_before_what_is_new() {
-        let (queue, now) = (queue(10_000), Instant::now());
-        let push = |kind, name| queue.push(kind, topic(name), None, now, |_| Bytes::from_static(b"x"));
-        push(Kind::News, "news");
-        push(Kind::Event, "a");
-        push(Kind::Command, "end");
-        queue.sent(take(&queue), now);
-        push(Kind::Event, "b");
-        queue.sent(take(&queue), now + Duration::from_secs(1));
-        push(Kind::Event, "c");
-        queue.repeat(NodeId(1), 7, now + Duration::from_secs(1));
-        queue.tick(now + Duration::from_secs(1));
-        let first = take(&queue);
-        assert_eq!(first.messages, [(topic("b"), Bytes::from_static(b"again x"))]);
-        (0..3).for_each(|number| queue.repeat(NodeId(2), number, now));
-        queue.tick(now + Duration::from_millis(1500));
-        assert_eq!(queue.due().len(), 0, "it has only just been somebody's turn");
-        queue.tick(now + Duration::from_secs(2));
-        assert_eq!(queue.repeated().map(|repeating| repeating.nodes), None);
-        queue.unsent(first);
-        let again = take(&queue);
-        assert_eq!(names(&again), ["b", "end", "a"]);
-        queue.sent(again, now);
-        assert_eq!(
-            queue.repeated(),
-            Some(Repeating { nodes: vec![(NodeId(1), 7), (NodeId(2), 2)], incomplete: false })
-        );
-        assert_eq!(queue.repeated(), None);
-        assert_eq!(names(&take(&queue)), ["c"]);
-        queue.repeat(NodeId(1), 7, now);
-        queue.tick(now + Duration::from_secs(60));
-        assert_eq!(queue.repeated(), Some(Repeating { nodes: vec![(NodeId(1), 7)], incomplete: true }));
-    }
-
-    #[test]
-    fn what_is_on_its_way_is_repeated_too() {
-        let (queue, now) = (queue(10_000), Instant::now());
-        queue.push(Kind::Event, topic("a"), None, now, |_| Bytes::from_static(b"x"));
-        let on_its_way = take(&queue);
-        queue.repeat(NodeId(1), 7, now);
-        assert!(queue.owes());
-        assert!(queue.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready());
-        queue.sent(on_its_way, now);
-        assert_eq!(queue.repeated(), None);
-        let again = take(&queue);
-        assert_eq!(again.messages, [(topic("a"), Bytes::from_static(b"again x"))]);
-        queue.sent(again, now);
-        assert_eq!(queue.repeated(), Some(Repeating { nodes: vec![(NodeId(1), 7)], incomplete: false }));
-        assert!(queue.owes(), "it is not told yet");
-        take(&queue);
-        assert!(!queue.owes());
-    }
-
-    #[test]
-    fn news_is_not_what_fills_it_and_late_commands_say_so() {
-        let (queue, now) = (queue(1000), Instant::now());
-        let push = |kind| queue.push(kind, topic("nodes"), None, now, |_| Bytes::from(vec![0; 5000]));
-        push(Kind::News);
-        assert!(queue.accepts(now));
-        push(Kind::Command);
-        assert!(!queue.accepts(now));
-        queue.link_is_down();
-        let late = queue.batch(now + LATE * 2, |age, _| age.as_millis().to_string().into());
-        assert_eq!(late.messages, [(topic("nodes"), Bytes::from_static(b"500"))]);
-        queue.sent(late, now);
-        assert_eq!(queue.bytes(), 0);
-    }
-
-    #[test]
-    fn of_what_is_kept_only_the_last_counts() {
-        let (queue, now) = (queue(10_000), Instant::now());
-        for (key, bytes) in [("a", "1"), ("b", "2"), ("a", "3")] {
-            let keep = Keep { key: topic(key), ttl: Duration::from_secs(1) };
-            queue.push(Kind::Event, topic("t"), Some(keep), now, |_| Bytes::from_static(bytes.as_bytes()));
-        }
-        let batch = take(&queue);
-        let keeps: Vec<_> = batch.keeps.iter().map(|(keep, bytes)| (keep.key.as_str(), &bytes[..])).collect();
-        assert_eq!((keeps, batch.messages.len()), (vec![("b", &b"2"[..]), ("a", &b"3"[..])], 3));
-        assert!(["a", "b"].iter().all(|key| queue.keeps(&topic(key))));
-        queue.sent(batch, now);
-        assert!(!["a", "b"].iter().any(|key| queue.keeps(&topic(key))));
-    }
-
-    #[test]
-    fn batches_are_bounded_and_never_empty() {
-        let (queue, now) = (queue(1 << 30), Instant::now());
-        for _ in 0..300 {
-            queue.push(Kind::Event, topic("a"), None, now, |_| Bytes::from_static(b"x"));
-        }
-        queue.push(Kind::Event, topic("b"), None, now, |_| Bytes::from(vec![0; 3 << 20]));
-        let mut sizes = Vec::new();
-        while let batch @ Batch { event: Some(_), .. } = take(&queue) {
-            sizes.push(batch.messages.len());
-            queue.sent(batch, now);
-        }
-        assert_eq!(sizes, [256, 44, 1]);
-    }
-}
+mod tests;
