@@ -161,7 +161,7 @@ impl Actor {
 
     async fn hear(&mut self, topic: &Topic, payload: &Bytes) {
         let shared = &self.cluster.0;
-        let Some(envelope) = Envelope::decode(payload, shared.settings.key.as_ref()) else {
+        let Some(envelope) = Envelope::decode(payload, topic, shared.settings.key.as_ref()) else {
             shared.metrics.bus_malformed_total.add(1);
             tracing::debug!(topic = topic.as_str(), bytes = payload.len(), "a message on the bus makes no sense");
             return;
@@ -209,7 +209,7 @@ impl Actor {
     /// Something that a node said when this one may not have heard it.
     async fn hear_again(&mut self, origin: NodeId, topic: &Topic, age: Duration, envelope: &Bytes, now: Instant) {
         let shared = &self.cluster.0;
-        let Some(envelope) = Envelope::decode(envelope, shared.settings.key.as_ref()) else { return };
+        let Some(envelope) = Envelope::decode(envelope, topic, shared.settings.key.as_ref()) else { return };
         if envelope.origin != origin {
             return;
         }

@@ -16,6 +16,7 @@ mod lately;
 pub mod message;
 pub mod outgoing;
 pub mod peers;
+mod seal;
 mod sending;
 mod telling;
 #[cfg(test)]
@@ -293,7 +294,7 @@ impl Cluster {
         let Shared { broker, outgoing, settings, .. } = &*self.0;
         let key = self.key(app, channel);
         let found = if outgoing.keeps(&key) { None } else { broker.recall(&key).await? };
-        Ok(match found.and_then(|bytes| kept::read(&bytes, settings.key.as_ref())) {
+        Ok(match found.and_then(|bytes| kept::read(&bytes, &key, &self.topic(app, channel), settings.key.as_ref())) {
             Some((left, Envelope { origin, number, said: Said::Event { frame, .. } })) => {
                 Some(Last { left, origin, number, frame })
             }
@@ -326,11 +327,12 @@ impl Cluster {
 
     /// Queues something to be said; its number.
     fn say(&self, kind: Kind, topic: Topic, keep: Option<Keep>, said: Said) -> u64 {
-        self.0.outgoing.push(kind, topic, keep, now(), |number| self.envelope(number, said))
+        let make = |number, topic: &Topic| self.envelope(number, topic, said);
+        self.0.outgoing.push(kind, topic, keep, now(), make)
     }
 
-    fn envelope(&self, number: u64, said: Said) -> Bytes {
-        Envelope { origin: self.0.me.id, number, said }.encode(self.0.settings.key.as_ref())
+    fn envelope(&self, number: u64, topic: &Topic, said: Said) -> Bytes {
+        Envelope { origin: self.0.me.id, number, said }.encode(topic, self.0.settings.key.as_ref())
     }
 
     fn key(&self, app: &str, channel: &ChannelName) -> Topic {

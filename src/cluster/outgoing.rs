@@ -133,7 +133,7 @@ impl Outgoing {
         self.state.lock().bytes
     }
 
-    /// Queues the message that `make` makes of its number, which is above that of any before it; not news after the
+    /// Queues the message that `make` makes of its number and topic. The number is above that of any before it; not news after the
     /// farewell.
     pub fn push(
         &self,
@@ -141,7 +141,7 @@ impl Outgoing {
         topic: Topic,
         keep: Option<Keep>,
         now: Instant,
-        make: impl FnOnce(u64) -> Bytes,
+        make: impl FnOnce(u64, &Topic) -> Bytes,
     ) -> u64 {
         let mut state = self.state.lock();
         state.number += 1;
@@ -150,7 +150,7 @@ impl Outgoing {
             return number;
         }
         state.over |= kind == Kind::Farewell;
-        let bytes = make(number);
+        let bytes = make(number, &topic);
         let message = Message { number, since: now, topic, bytes, kind, keep };
         state.bytes += message.size();
         match (&message.keep, kind) {
@@ -207,7 +207,7 @@ impl Outgoing {
 
     /// The oldest of what waits: what concerns the nodes, and then what is repeated, before anything new. `again` makes a
     /// payload of how long ago something was said and how. It ends in [`Outgoing::sent`] or [`Outgoing::unsent`].
-    pub fn batch(&self, now: Instant, again: impl Fn(Duration, &Bytes) -> Bytes) -> Batch {
+    pub fn batch(&self, now: Instant, again: impl Fn(Duration, &Message) -> Bytes) -> Batch {
         let mut state = self.state.lock();
         state.take_up();
         state.telling = false;
@@ -219,12 +219,12 @@ impl Outgoing {
             }
             // Whoever came after a command was given is not meant.
             let is_late = message.kind == Kind::Command && message.age(now) > LATE;
-            let said = if is_late { again(message.age(now), &message.bytes) } else { message.bytes.clone() };
+            let said = if is_late { again(message.age(now), message) } else { message.bytes.clone() };
             batch.messages.push((message.topic.clone(), said));
             batch.control = Some(message.number);
         }
         while let Some(message) = repeats.pop_front_if(|message| batch.takes(message, &mut bytes)) {
-            batch.messages.push((message.topic.clone(), again(message.age(now), &message.bytes)));
+            batch.messages.push((message.topic.clone(), again(message.age(now), &message)));
             batch.repeats.push(message);
         }
         if !batch.repeats.is_empty() || !repeats.is_empty() {

@@ -1,10 +1,10 @@
 //! Hands what the node says to the bus, in order, until the bus has taken it or refuses it.
 
-use super::Cluster;
 use super::kept;
-use super::message::Keep;
+use super::message::{Keep, Message};
 use super::outgoing::Repeating;
 use super::wire::Said;
+use super::{Cluster, Shared};
 use crate::broker::{Error, Topic};
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -41,7 +41,7 @@ impl Sending {
             if let Some(Repeating { nodes, incomplete }) = outgoing.repeated() {
                 cluster.tell(Said::Repeated { nodes, complete: !incomplete });
             }
-            let batch = outgoing.batch(super::now(), |age, envelope| again(&cluster, age, envelope));
+            let batch = outgoing.batch(super::now(), |age, message| again(&cluster, age, message));
             // Kept before it is published: who subscribes in between finds it, and knows it again when it comes.
             let kept = self.keep(&batch.keeps).await;
             let published = if kept { cluster.0.broker.publish(&batch.messages).await } else { Err(Error::Down) };
@@ -59,9 +59,9 @@ impl Sending {
 
     /// Whether the bus could be asked to keep all of it. What it refuses is not kept.
     async fn keep(&mut self, keeps: &[(Keep, Bytes)]) -> bool {
-        let broker = &self.cluster.0.broker;
-        let keep = keeps.iter().map(|(Keep { key, ttl }, bytes)| async move {
-            (key, broker.remember(key, &kept::write(bytes, *ttl), *ttl).await)
+        let Shared { broker, settings, .. } = &*self.cluster.0;
+        let keep = keeps.iter().map(|(keep @ Keep { key, ttl }, bytes)| async move {
+            (key, broker.remember(key, &kept::write(keep, bytes, settings.key.as_ref()), *ttl).await)
         });
         let mut is_up = true;
         for (key, done) in join_all(keep).await {
@@ -109,8 +109,8 @@ impl Sending {
 }
 
 /// What was said before, in an envelope that says so: the number that counts is the one inside.
-fn again(cluster: &Cluster, age: Duration, envelope: &Bytes) -> Bytes {
-    cluster.envelope(0, Said::Again { age, envelope: envelope.clone() })
+fn again(cluster: &Cluster, age: Duration, Message { topic, bytes, .. }: &Message) -> Bytes {
+    cluster.envelope(0, topic, Said::Again { age, envelope: bytes.clone() })
 }
 
 /// Whether it is time to complain, which is noted.

@@ -27,15 +27,21 @@ impl Secret {
         lower && hex::decode_to_slice(signature, &mut digest).is_ok() && self.mac(parts).verify_slice(&digest).is_ok()
     }
 
-    /// The first half of the signature of `bytes`, for nodes that know the secret.
-    pub fn seal(&self, bytes: &[u8]) -> [u8; 16] {
-        let digest = self.0.clone().chain_update(bytes).finalize().into_bytes();
+    /// The first half of the signature of `bytes` at `place`, for nodes that know the secret.
+    pub fn seal(&self, place: &str, bytes: &[u8]) -> [u8; 16] {
+        let digest = self.sealing(place, bytes).finalize().into_bytes();
         std::array::from_fn(|n| digest[n])
     }
 
-    /// Whether `seal` is that of `bytes`.
-    pub fn is_sealed(&self, bytes: &[u8], seal: &[u8]) -> bool {
-        seal.len() == 16 && self.0.clone().chain_update(bytes).verify_truncated_left(seal).is_ok()
+    /// Whether `seal` is that of `bytes` at `place`.
+    pub fn is_sealed(&self, place: &str, bytes: &[u8], seal: &[u8]) -> bool {
+        seal.len() == 16 && self.sealing(place, bytes).verify_truncated_left(seal).is_ok()
+    }
+
+    /// The length in front tells where the place ends and the bytes begin.
+    fn sealing(&self, place: &str, bytes: &[u8]) -> Hmac<Sha256> {
+        let len = (place.len() as u64).to_be_bytes();
+        self.0.clone().chain_update(len).chain_update(place).chain_update(bytes)
     }
 
     fn mac(&self, parts: &[&str]) -> Hmac<Sha256> {

@@ -7,7 +7,7 @@ fn queue(outage_bytes: usize) -> Outgoing {
 }
 
 fn take(queue: &Outgoing) -> Batch {
-    queue.batch(Instant::now(), |_, bytes| [b"again ", &bytes[..]].concat().into())
+    queue.batch(Instant::now(), |_, message| [b"again ", &message.bytes[..]].concat().into())
 }
 
 fn topic(name: &str) -> Topic {
@@ -27,7 +27,7 @@ fn names(batch: &Batch) -> Vec<&str> {
 #[test]
 fn what_the_bus_has_not_taken_is_handed_over_again() {
     let (queue, now) = (queue(10_000), Instant::now());
-    let push = |kind, name| queue.push(kind, topic(name), None, now, |_| Bytes::from_static(b"x"));
+    let push = |kind, name| queue.push(kind, topic(name), None, now, |_, _| Bytes::from_static(b"x"));
     push(Kind::Event, "a");
     push(Kind::News, "news");
     push(Kind::Command, "end");
@@ -49,7 +49,7 @@ fn nothing_is_accepted_once_it_is_full_or_too_old() {
     let (queue, start) = (queue(1000), Instant::now());
     let after = |secs| start + Duration::from_secs(secs);
     assert!(queue.accepts(start));
-    let push = || queue.push(Kind::Event, topic("a"), None, start, |_| Bytes::from(vec![0; 500]));
+    let push = || queue.push(Kind::Event, topic("a"), None, start, |_, _| Bytes::from(vec![0; 500]));
     push();
     assert!(queue.accepts(after(30)));
     assert!(!queue.accepts(after(31)));
@@ -62,7 +62,7 @@ fn nothing_is_accepted_once_it_is_full_or_too_old() {
 #[test]
 fn what_was_said_is_repeated_before_what_is_new() {
     let (queue, now) = (queue(10_000), Instant::now());
-    let push = |kind, name| queue.push(kind, topic(name), None, now, |_| Bytes::from_static(b"x"));
+    let push = |kind, name| queue.push(kind, topic(name), None, now, |_, _| Bytes::from_static(b"x"));
     push(Kind::News, "news");
     push(Kind::Event, "a");
     push(Kind::Command, "end");
@@ -95,7 +95,7 @@ fn what_was_said_is_repeated_before_what_is_new() {
 #[test]
 fn news_does_not_keep_what_is_repeated_waiting() {
     let (queue, now) = (queue(10_000), Instant::now());
-    let push = |kind, name| queue.push(kind, topic(name), None, now, |_| Bytes::from_static(b"x"));
+    let push = |kind, name| queue.push(kind, topic(name), None, now, |_, _| Bytes::from_static(b"x"));
     push(Kind::Event, "a");
     queue.sent(take(&queue), now);
     queue.repeat(NodeId(1), 7, now);
@@ -114,7 +114,7 @@ fn news_does_not_keep_what_is_repeated_waiting() {
 #[test]
 fn what_is_on_its_way_is_repeated_too() {
     let (queue, now) = (queue(10_000), Instant::now());
-    queue.push(Kind::Event, topic("a"), None, now, |_| Bytes::from_static(b"x"));
+    queue.push(Kind::Event, topic("a"), None, now, |_, _| Bytes::from_static(b"x"));
     let on_its_way = take(&queue);
     queue.repeat(NodeId(1), 7, now);
     assert!(queue.owes());
@@ -133,7 +133,7 @@ fn what_is_on_its_way_is_repeated_too() {
 #[test]
 fn news_is_not_what_fills_it_and_late_commands_say_so() {
     let (queue, now) = (queue(1000), Instant::now());
-    let push = |kind| queue.push(kind, topic("nodes"), None, now, |_| Bytes::from(vec![0; 5000]));
+    let push = |kind| queue.push(kind, topic("nodes"), None, now, |_, _| Bytes::from(vec![0; 5000]));
     push(Kind::News);
     assert!(queue.accepts(now));
     push(Kind::Command);
@@ -150,7 +150,7 @@ fn of_what_is_kept_only_the_last_counts() {
     let (queue, now) = (queue(10_000), Instant::now());
     for (key, bytes) in [("a", "1"), ("b", "2"), ("a", "3")] {
         let keep = Keep { key: topic(key), ttl: Duration::from_secs(1) };
-        queue.push(Kind::Event, topic("t"), Some(keep), now, |_| Bytes::from_static(bytes.as_bytes()));
+        queue.push(Kind::Event, topic("t"), Some(keep), now, |_, _| Bytes::from_static(bytes.as_bytes()));
     }
     let batch = take(&queue);
     let keeps: Vec<_> = batch.keeps.iter().map(|(keep, bytes)| (keep.key.as_str(), &bytes[..])).collect();
@@ -164,9 +164,9 @@ fn of_what_is_kept_only_the_last_counts() {
 fn batches_are_bounded_and_never_empty() {
     let (queue, now) = (queue(1 << 30), Instant::now());
     for _ in 0..300 {
-        queue.push(Kind::Event, topic("a"), None, now, |_| Bytes::from_static(b"x"));
+        queue.push(Kind::Event, topic("a"), None, now, |_, _| Bytes::from_static(b"x"));
     }
-    queue.push(Kind::Event, topic("b"), None, now, |_| Bytes::from(vec![0; 3 << 20]));
+    queue.push(Kind::Event, topic("b"), None, now, |_, _| Bytes::from(vec![0; 3 << 20]));
     let mut sizes = Vec::new();
     while let batch @ Batch { event: Some(_), .. } = take(&queue) {
         sizes.push(batch.messages.len());

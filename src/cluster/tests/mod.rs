@@ -3,7 +3,7 @@
 use super::*;
 use crate::app::App;
 use crate::broker::memory::{Bus, Memory};
-use crate::broker::{Broker, Inbox};
+use crate::broker::{Broker, Inbox, Incoming};
 use crate::hub::{Counts, Registration, Subscription};
 use crate::protocol::NodeId;
 use crate::protocol::presence::Member;
@@ -128,9 +128,10 @@ fn set(users: &[&str]) -> BTreeSet<String> {
     users.iter().map(|user| (*user).to_owned()).collect()
 }
 
+/// Nodes that seal what they say, which shows that they open it too: what is repeated, and what is kept.
 async fn three() -> [Node; 3] {
     let bus = Bus::default();
-    let nodes = [1, 2, 3].map(|id| Node::start(&bus, id, None));
+    let nodes = [1, 2, 3].map(|id| Node::start(&bus, id, Some("key")));
     eventually("the links are up", || nodes.iter().all(|node| node.cluster.is_up())).await;
     nodes
 }
@@ -257,6 +258,27 @@ async fn nodes_with_another_key_are_strangers() {
     c.publish("presence-x", "injected");
     sleep(Duration::from_secs(5)).await;
     assert_eq!((a.users("presence-x"), one.heard()), (set(&["one"]), Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_stranger_takes_from_one_channel_to_another_is_ignored() {
+    let bus = Bus::default();
+    let [a, b] = [1, 2].map(|id| Node::start(&bus, id, Some("key")));
+    let client = a.subscribe("public", None).await;
+    let (feed, mut inbox) = Inbox::new(1 << 20);
+    let stranger = Broker::Memory(bus.connect(feed));
+    let [from, to] = ["private-orders", "public"].map(|channel| b.cluster.topic(APP, &name(channel)));
+    stranger.subscribe(&from).await.unwrap();
+    b.publish("private-orders", "secret");
+    let taken = loop {
+        if let Some(Incoming::Message { payload, .. }) = inbox.next().await {
+            break payload;
+        }
+    };
+    stranger.publish(&[(to, taken)]).await.unwrap();
+    b.publish("public", "open");
+    eventually("what is meant for it has come", || client.heard() == ["open"]).await;
+    assert_eq!(a.cluster.0.metrics.bus_malformed_total.get(), 1);
 }
 
 #[tokio::test(start_paused = true)]

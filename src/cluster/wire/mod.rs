@@ -1,7 +1,7 @@
 //! What nodes say to each other, in bytes.
 //!
-//! An envelope is: version, kind, origin, number, body, and a seal where the cluster has a key. Numbers are big-endian,
-//! texts have their length in front. Whatever comes in may come from anybody who can reach the bus: every length is
+//! An envelope is: version, kind, origin, number, body, and a seal where the cluster has a key, which holds on the topic
+//! that it was said on. Numbers are big-endian, texts have their length in front. Whatever comes in may come from anybody who can reach the bus: every length is
 //! checked against what is there, and what is malformed, or unknown because it comes from a later version, is `None`.
 //! A later version may add kinds, kinds of facts, and members at the end of any of them, and remain readable; it changes
 //! the version only where it would be misunderstood.
@@ -9,7 +9,8 @@
 mod facts;
 mod read;
 
-use super::{About, Health};
+use super::{About, Health, seal};
+use crate::broker::Topic;
 use crate::protocol::signature::Secret;
 use crate::protocol::{ChannelName, Frame, NodeId, SocketId, UserId};
 use bytes::{BufMut, Bytes};
@@ -18,7 +19,6 @@ use read::Reader;
 use std::time::{Duration, SystemTime};
 
 const VERSION: u8 = 1;
-const SEAL: usize = 16;
 /// Longer than any name an app allows.
 const MOST_NAME: usize = 1024;
 
@@ -119,31 +119,20 @@ pub(super) fn origin(bytes: &[u8]) -> Option<NodeId> {
 }
 
 impl Envelope {
-    /// The envelope in bytes, sealed where the cluster has a `key`.
-    pub fn encode(&self, key: Option<&Secret>) -> Bytes {
+    /// The envelope in bytes, sealed for its topic where the cluster has a `key`.
+    pub fn encode(&self, topic: &Topic, key: Option<&Secret>) -> Bytes {
         let mut out = Vec::with_capacity(64 + self.said.size());
         out.put_u8(VERSION);
         out.put_u8(self.said.kind());
         out.put_u64(self.origin.0);
         out.put_u64(self.number);
         self.said.put(&mut out);
-        if let Some(key) = key {
-            let seal = key.seal(&out);
-            out.put_slice(&seal);
-        }
-        out.into()
+        seal::seal(out, topic, key)
     }
 
-    /// Reads an envelope, which must be sealed where the cluster has a `key`.
-    pub fn decode(bytes: &Bytes, key: Option<&Secret>) -> Option<Self> {
-        let body = match key {
-            None => bytes.clone(),
-            Some(key) => {
-                let end = bytes.len().checked_sub(SEAL)?;
-                key.is_sealed(&bytes[..end], &bytes[end..]).then(|| bytes.slice(..end))?
-            }
-        };
-        let mut reader = Reader::new(body);
+    /// Reads an envelope that was said on `topic`, which must be sealed for it where the cluster has a `key`.
+    pub fn decode(bytes: &Bytes, topic: &Topic, key: Option<&Secret>) -> Option<Self> {
+        let mut reader = Reader::new(seal::open(bytes, topic, key)?);
         if reader.u8()? != VERSION {
             return None;
         }

@@ -6,6 +6,10 @@ use crate::protocol::presence::Member;
 use proptest::prelude::*;
 use std::time::{Duration, SystemTime};
 
+fn topic() -> Topic {
+    Topic::new(&["test", "app", "x"])
+}
+
 fn name() -> impl Strategy<Value = ChannelName> {
     "(private-|presence-|#server-to-user-)?[A-Za-z0-9_=@,.;-]{1,20}"
         .prop_map(|name| ChannelName::parse(&name, 164).unwrap())
@@ -96,7 +100,7 @@ proptest! {
     #[test]
     fn what_was_said_is_read(envelope in envelope()) {
         for key in [None, Some(Secret::new("key"))] {
-            let read = Envelope::decode(&envelope.encode(key.as_ref()), key.as_ref()).expect("it is well-formed");
+            let read = Envelope::decode(&envelope.encode(&topic(), key.as_ref()), &topic(), key.as_ref()).expect("it is well-formed");
             prop_assert_eq!(format!("{:?}", read), format!("{:?}", envelope));
         }
     }
@@ -105,25 +109,26 @@ proptest! {
     #[test]
     fn what_was_tampered_with_is_refused(envelope in envelope(), at in any::<prop::sample::Index>(), bit in 0..8_u8) {
         let key = Secret::new("key");
-        let bytes = envelope.encode(Some(&key));
-        prop_assert!(Envelope::decode(&bytes, Some(&Secret::new("other"))).is_none());
+        let bytes = envelope.encode(&topic(), Some(&key));
+        prop_assert!(Envelope::decode(&bytes, &topic(), Some(&Secret::new("other"))).is_none());
+        prop_assert!(Envelope::decode(&bytes, &Topic::new(&["other"]), Some(&key)).is_none());
         let at = at.index(bytes.len());
-        prop_assert!(Envelope::decode(&bytes.slice(..at), Some(&key)).is_none());
+        prop_assert!(Envelope::decode(&bytes.slice(..at), &topic(), Some(&key)).is_none());
         let mut changed = bytes.to_vec();
         changed[at] ^= 1 << bit;
         let changed = Bytes::from(changed);
-        prop_assert!(Envelope::decode(&changed, Some(&key)).is_none());
-        let _ = Envelope::decode(&changed, None);
-        let _ = Envelope::decode(&changed.slice(..at), None);
+        prop_assert!(Envelope::decode(&changed, &topic(), Some(&key)).is_none());
+        let _ = Envelope::decode(&changed, &topic(), None);
+        let _ = Envelope::decode(&changed.slice(..at), &topic(), None);
     }
 
     #[test]
     fn anything_may_come(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0..10_u8) {
-        let _ = Envelope::decode(&bytes.clone().into(), None);
+        let _ = Envelope::decode(&bytes.clone().into(), &topic(), None);
         let mut envelope = vec![VERSION, kind];
         envelope.extend([0; 16]);
         envelope.extend(bytes);
-        let _ = Envelope::decode(&envelope.into(), None);
+        let _ = Envelope::decode(&envelope.into(), &topic(), None);
     }
 }
 
@@ -134,17 +139,17 @@ fn what_a_later_version_adds_is_passed_over() {
         Told { app: "1".into(), fact: Fact::Connections { channel, connections } }
     };
     let said = Said::Changed { serial: 7, told: vec![fact(1)] };
-    let mut bytes = Envelope { origin: NodeId(1), number: 2, said }.encode(None).to_vec();
+    let mut bytes = Envelope { origin: NodeId(1), number: 2, said }.encode(&topic(), None).to_vec();
     // A fact of an unknown kind, then one with a member more.
     bytes.extend([0, 0, 0, 3, 99, 1, 2]);
     bytes.extend([0, 0, 0, 21, 1, 0, 0, 0, 1, b'1', 0, 0, 0, 1, b'x', 0, 0, 0, 0, 0, 0, 0, 2, 42, 42]);
-    let read = Envelope::decode(&bytes.clone().into(), None).unwrap();
+    let read = Envelope::decode(&bytes.clone().into(), &topic(), None).unwrap();
     let Said::Changed { serial: 7, told } = read.said else { panic!("{read:?}") };
     assert_eq!(format!("{told:?}"), format!("{:?}", [fact(1), fact(2)]));
     for (at, unknown) in [(0, VERSION + 1), (1, 99)] {
         let mut later = bytes.clone();
         later[at] = unknown;
-        assert!(Envelope::decode(&later.into(), None).is_none());
+        assert!(Envelope::decode(&later.into(), &topic(), None).is_none());
     }
 }
 
