@@ -6,7 +6,7 @@ use crate::hub::{Fact, Share, Stats, Volume};
 use crate::protocol::presence::Member;
 use crate::protocol::{ChannelKind, ChannelName, UserId};
 use bytes::BufMut;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// The largest `user_info` an app may allow.
 const MOST_INFO: usize = 1 << 20;
@@ -116,11 +116,7 @@ fn read_fact(kind: u8, one: &mut Reader) -> Option<Fact> {
             let member = Member::introduced(&one.text(MOST_NAME)?, &one.text(MOST_INFO)?)?;
             Fact::Member { channel, member, connections: number(one)? }
         }
-        3 => {
-            let (user, connections) = (UserId::new(&one.text(MOST_NAME)?), number(one)?);
-            let since = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(one.u64()?))?;
-            Fact::User { user, connections, since }
-        }
+        3 => Fact::User { user: UserId::new(&one.text(MOST_NAME)?), connections: number(one)?, since: one.time()? },
         _ => {
             let (counted, connections, peak_connections) = (number(one)?, number(one)?, number(one)?);
             let (users, channels) = (number(one)?, number(one)?);

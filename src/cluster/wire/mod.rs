@@ -234,8 +234,7 @@ impl Said {
             },
             2 => {
                 let serial = reader.u64()?;
-                let (name, version) = (reader.text(MOST_NAME)?, reader.text(MOST_NAME)?);
-                let started = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(reader.u64()?))?;
+                let (name, version, started) = (reader.label()?, reader.label()?, reader.time()?);
                 let lag = Duration::from_micros(reader.u64()?);
                 let health = Health { lag, waiting_bytes: usize::try_from(reader.u64()?).ok()? };
                 Self::Alive { serial, about: About { name, version, started, health }.into() }

@@ -50,10 +50,12 @@ fn told() -> impl Strategy<Value = Vec<Told>> {
 
 fn about() -> impl Strategy<Value = About> {
     let started = (0..u64::from(u32::MAX)).prop_map(|ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms));
-    (".{0,8}", ".{0,8}", started, any::<u32>(), any::<u32>()).prop_map(|(name, version, started, lag, waiting)| {
-        let health = Health { lag: Duration::from_micros(lag.into()), waiting_bytes: waiting as usize };
-        About { name, version, started, health }
-    })
+    ("[^\\p{Cc}]{0,8}", "[^\\p{Cc}]{0,8}", started, any::<u32>(), any::<u32>()).prop_map(
+        |(name, version, started, lag, waiting)| {
+            let health = Health { lag: Duration::from_micros(lag.into()), waiting_bytes: waiting as usize };
+            About { name, version, started, health }
+        },
+    )
 }
 
 fn time() -> impl Strategy<Value = Duration> {
@@ -166,4 +168,38 @@ fn a_frame_that_is_none_is_refused() {
     for bytes in [vec![], vec![0x81], frame[..frame.len() - 1].to_vec(), [&frame[..], b"x"].concat(), binary, no_text] {
         assert_eq!(Frame::received(bytes.clone().into()), None, "{bytes:?}");
     }
+}
+
+/// What is read of what is said, as from a stranger.
+fn heard(said: Said) -> Option<Said> {
+    let bytes = Envelope { origin: NodeId(1), number: 2, said }.encode(&topic(), None);
+    Envelope::decode(&bytes, &topic(), None).map(|envelope| envelope.said)
+}
+
+#[test]
+fn times_that_are_no_dates_are_refused() {
+    let last = SystemTime::UNIX_EPOCH + Duration::from_millis(253_402_300_799_999);
+    for (time, is_read) in [(last, true), (last + Duration::from_millis(1), false)] {
+        let fact = Fact::User { user: UserId::new("1"), connections: 1, since: time };
+        let told = vec![Told { app: "1".into(), fact }];
+        assert_eq!(heard(Said::Changed { serial: 1, told }).is_some(), is_read);
+        let about = About { name: "a".into(), version: "1".into(), started: time, health: Health::default() };
+        assert_eq!(heard(Said::Alive { serial: 1, about: about.into() }).is_some(), is_read);
+    }
+}
+
+#[test]
+fn what_a_node_says_about_itself_does_nothing_to_a_terminal() {
+    let heard = |name: &str, version: &str| {
+        let (name, version) = (name.to_owned(), version.to_owned());
+        let about = About { name, version, started: SystemTime::UNIX_EPOCH, health: Health::default() };
+        match heard(Said::Alive { serial: 1, about: about.into() }) {
+            Some(Said::Alive { about, .. }) => Some((about.name, about.version)),
+            _ => None,
+        }
+    };
+    assert_eq!(heard("a\x1b[2J\nb\u{9b}é", "\r1\x7f"), Some(("a[2Jbé".to_owned(), "1".to_owned())));
+    let (most, more) = ("x".repeat(255), "x".repeat(256));
+    assert!(heard(&most, &most).is_some());
+    assert!(heard(&more, "1").is_none() && heard("a", &more).is_none());
 }
