@@ -111,7 +111,7 @@ impl Channel {
         if state.retired {
             return Err(Refused::Retired);
         }
-        let is_new = |member: &&Member| state.occupancy.get(&member.id).is_none();
+        let is_new = |member: &&Member| !state.occupancy.has(&member.id);
         if new.member.filter(is_new).is_some() && state.occupancy.len() >= max_members {
             return Err(Refused::Full);
         }
@@ -250,8 +250,7 @@ impl Channel {
     /// Takes note of how many connections of a member there are here now.
     fn note_member(&self, state: &State, id: &UserId, member: &Member, journal: &Journal) {
         journal.note(|| {
-            let present = state.occupancy.get(id);
-            let (member, connections) = present.map_or((member, 0), |(member, here)| (member, here));
+            let (member, connections) = state.occupancy.get(id).unwrap_or((member, 0));
             Fact::Member { channel: self.name.clone(), member: member.clone(), connections }
         });
     }

@@ -59,11 +59,9 @@ impl Channel {
     /// What `node` has said, as if it had nobody any more.
     pub(super) fn said_by(&self, node: NodeId) -> Vec<Fact> {
         let state = self.state.read();
-        let member = |id| state.occupancy.get(&id).map(|(member, _)| member.clone());
-        let members = state.occupancy.of(node).into_iter().filter_map(member);
         let channel = || self.name.clone();
-        let mut facts: Vec<_> =
-            members.map(|member| Fact::Member { channel: channel(), member, connections: 0 }).collect();
+        let gone = |member: &Member| Fact::Member { channel: channel(), member: member.clone(), connections: 0 };
+        let mut facts: Vec<_> = state.occupancy.of(node).map(gone).collect();
         if state.elsewhere.iter().any(|(known, _)| *known == node) {
             facts.push(Fact::Connections { channel: channel(), connections: 0 });
         }

@@ -10,12 +10,11 @@ pub(super) struct Occupancy {
     members: IndexMap<UserId, Present>,
 }
 
-#[derive(Debug)]
+/// A member as each node with connections of it introduces it, and how many: this one, and others.
+#[derive(Debug, Default)]
 struct Present {
-    member: Member,
-    here: usize,
-    /// Other nodes with connections of the member, and how many.
-    elsewhere: Vec<(NodeId, usize)>,
+    here: Option<(Member, usize)>,
+    elsewhere: Vec<(NodeId, Member, usize)>,
 }
 
 /// What a join or a leave changed for everyone else. Callers act on it; nobody counts again later.
@@ -30,22 +29,18 @@ pub(super) enum Membership {
 }
 
 impl Occupancy {
-    /// Counts a connection of `member` here. A member who is present already keeps the info it came with (M5).
+    /// Counts a connection of `member` here. A member who is present here already keeps the info it came with (M5).
     pub(super) fn join(&mut self, member: &Member) -> Membership {
-        let (present, membership) = self.present(member);
-        present.here += 1;
+        let (present, member, membership) = self.present(member);
+        present.here.get_or_insert((member, 0)).1 += 1;
         membership
     }
 
     /// Forgets one connection of the member `id` here.
     pub(super) fn leave(&mut self, id: &UserId) -> Membership {
-        match self.members.get_mut(id) {
-            Some(present) if present.here > 0 => {
-                present.here -= 1;
-                self.settle(id)
-            }
-            _ => Membership::Same,
-        }
+        let Some(present) = self.members.get_mut(id) else { return Membership::Same };
+        present.here = present.here.take().map(|(member, here)| (member, here - 1)).filter(|(_, here)| *here > 0);
+        self.settle(id)
     }
 
     /// Takes note that `node` has `connections` of the member now.
@@ -53,43 +48,44 @@ impl Occupancy {
         if connections == 0 {
             return self.unset(node, &member.id);
         }
-        let (present, membership) = self.present(member);
-        // Two nodes may take the member in at once, each with other info: all of them settle on the same.
-        if member.info.get() < present.member.info.get() {
-            present.member = member.clone();
-        }
-        match present.elsewhere.iter_mut().find(|(known, _)| *known == node) {
-            Some((_, count)) => *count = connections,
-            None => present.elsewhere.push((node, connections)),
+        let (present, member, membership) = self.present(member);
+        match present.elsewhere.iter_mut().find(|(known, ..)| *known == node) {
+            Some(known) => *known = (node, member, connections),
+            None => {
+                // Most members are on one node.
+                present.elsewhere.reserve_exact(1);
+                present.elsewhere.push((node, member, connections));
+            }
         }
         membership
     }
 
     /// Takes note that `node` has no connection of the member `id` any more.
     pub(super) fn unset(&mut self, node: NodeId, id: &UserId) -> Membership {
-        match self.members.get_mut(id) {
-            Some(present) if present.elsewhere.iter().any(|(known, _)| *known == node) => {
-                present.elsewhere.retain(|(known, _)| *known != node);
-                self.settle(id)
-            }
-            _ => Membership::Same,
-        }
+        let Some(present) = self.members.get_mut(id) else { return Membership::Same };
+        present.elsewhere.retain(|(known, ..)| *known != node);
+        self.settle(id)
     }
 
     /// Members with connections on `node`.
-    pub(super) fn of(&self, node: NodeId) -> Vec<UserId> {
-        let there = |present: &&Present| present.elsewhere.iter().any(|(known, _)| *known == node);
-        self.members.values().filter(there).map(|present| present.member.id.clone()).collect()
+    pub(super) fn of(&self, node: NodeId) -> impl Iterator<Item = &Member> {
+        let there = move |present: &Present| present.elsewhere.iter().any(|(known, ..)| *known == node);
+        self.members.values().filter(move |present| there(present)).map(Present::member)
     }
 
     /// Members with connections here, and how many.
     pub(super) fn here(&self) -> impl Iterator<Item = (&Member, usize)> {
-        self.members.values().filter(|present| present.here > 0).map(|present| (&present.member, present.here))
+        self.members.values().filter_map(Present::here)
     }
 
-    /// The member `id`, and its connections here.
+    /// The member `id` as this node introduces it, and its connections here, if it has some.
     pub(super) fn get(&self, id: &UserId) -> Option<(&Member, usize)> {
-        self.members.get(id).map(|present| (&present.member, present.here))
+        self.members.get(id).and_then(Present::here)
+    }
+
+    /// Whether the member `id` is present, wherever that is.
+    pub(super) fn has(&self, id: &UserId) -> bool {
+        self.members.contains_key(id)
     }
 
     /// Distinct members, wherever they are.
@@ -99,26 +95,46 @@ impl Occupancy {
 
     /// The members, in no promised order.
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &Member> + Clone {
-        self.members.values().map(|present| &present.member)
+        self.members.values().map(Present::member)
     }
 
-    /// The place of a member who has a connection more in a moment.
-    fn present(&mut self, member: &Member) -> (&mut Present, Membership) {
+    /// The place of a member who has a connection more in a moment, and the member as it is to be held there: once, if
+    /// several nodes say the same of it.
+    fn present(&mut self, member: &Member) -> (&mut Present, Member, Membership) {
         let mut membership = Membership::Same;
         let present = self.members.entry(member.id.clone()).or_insert_with(|| {
             membership = Membership::Added;
-            Present { member: member.clone(), here: 0, elsewhere: Vec::new() }
+            Present::default()
         });
-        (present, membership)
+        let same = present.all().find(|known| known.info.get() == member.info.get());
+        let member = same.unwrap_or(member).clone();
+        (present, member, membership)
     }
 
     /// Forgets a member who has no connection left.
     fn settle(&mut self, id: &UserId) -> Membership {
-        if self.members.get(id).is_some_and(|present| present.here == 0 && present.elsewhere.is_empty()) {
+        if self.members.get(id).is_some_and(|present| present.here.is_none() && present.elsewhere.is_empty()) {
             self.members.swap_remove(id);
             return Membership::Removed;
         }
         Membership::Same
+    }
+}
+
+impl Present {
+    fn here(&self) -> Option<(&Member, usize)> {
+        self.here.as_ref().map(|(member, here)| (member, *here))
+    }
+
+    /// As each node introduces it.
+    fn all(&self) -> impl Iterator<Item = &Member> {
+        self.here().map(|(member, _)| member).into_iter().chain(self.elsewhere.iter().map(|(_, member, _)| member))
+    }
+
+    /// The member with the one info that all nodes agree on: the least text of those that count now. What a session said
+    /// that is gone does not.
+    fn member(&self) -> &Member {
+        self.all().min_by_key(|member| member.info.get()).expect("a member without connections is forgotten")
     }
 }
 
@@ -127,6 +143,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
+    use std::sync::Arc;
 
     fn member(id: u8) -> Member {
         Member::parse(&format!(r#"{{"user_id":{id}}}"#), 128, 1024).unwrap()
@@ -147,18 +164,35 @@ mod tests {
     }
 
     #[test]
-    fn nodes_that_take_a_member_in_at_once_settle_on_one_info() {
+    fn all_nodes_agree_on_the_info_of_a_session_that_is_there() {
         let tab =
             |tab: u8| Member::parse(&format!(r#"{{"user_id":1,"user_info":{{"tab":{tab}}}}}"#), 128, 1024).unwrap();
         let infos = |occupancy: &Occupancy| occupancy.iter().map(|m| m.info.get().to_owned()).collect::<Vec<_>>();
         let [mut one, mut two, mut third] = [(); 3].map(|()| Occupancy::default());
-        one.join(&tab(1));
-        two.join(&tab(2));
-        one.set(NodeId(2), &tab(2), 1);
-        two.set(NodeId(1), &tab(1), 1);
-        third.set(NodeId(2), &tab(2), 1);
-        third.set(NodeId(1), &tab(1), 1);
+        one.join(&tab(2));
+        two.join(&tab(1));
+        one.set(NodeId(2), &tab(1), 1);
+        two.set(NodeId(1), &tab(2), 1);
+        third.set(NodeId(1), &tab(2), 1);
+        third.set(NodeId(2), &tab(1), 1);
         assert_eq!([&one, &two, &third].map(infos), [[r#"{"tab":1}"#]; 3]);
+        // Each node tells its own.
+        assert_eq!(one.here().map(|(member, _)| member.info.get()).collect::<Vec<_>>(), [tab(2).info.get()]);
+        two.leave(&tab(1).id);
+        one.unset(NodeId(2), &tab(1).id);
+        third.unset(NodeId(2), &tab(1).id);
+        assert_eq!([&one, &two, &third].map(infos), [[r#"{"tab":2}"#]; 3]);
+    }
+
+    #[test]
+    fn what_several_nodes_say_alike_is_held_once() {
+        let (mut occupancy, held) = (Occupancy::default(), member(1));
+        occupancy.join(&held);
+        for node in 1..4 {
+            occupancy.set(NodeId(node), &member(1), 1);
+        }
+        let infos: Vec<_> = occupancy.members[0].all().map(|member| &member.info).collect();
+        assert!(infos.len() == 4 && infos.iter().all(|info| Arc::ptr_eq(info, &held.info)));
     }
 
     #[derive(Clone, Copy, Debug)]
@@ -207,7 +241,8 @@ mod tests {
                         for nodes in model.values_mut() {
                             nodes.remove(&Some(node));
                         }
-                        for id in occupancy.of(NodeId(node)) {
+                        let of: Vec<_> = occupancy.of(NodeId(node)).map(|member| member.id.clone()).collect();
+                        for id in of {
                             told.insert(id.as_str().parse().unwrap(), occupancy.unset(NodeId(node), &id));
                         }
                     }

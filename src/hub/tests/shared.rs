@@ -122,7 +122,7 @@ fn occupants(transitions: &[Transition]) -> Option<BTreeSet<String>> {
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Join { node: usize, user: u8 },
+    Join { node: usize, user: u8, info: u8 },
     Leave { seat: usize },
     Tell { node: usize },
     Deliver { from: usize, to: usize },
@@ -132,7 +132,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let link = || (0..NODES, 1..NODES).prop_map(|(from, step)| (from, (from + step) % NODES));
     prop_oneof![
-        4 => (0..NODES, 0u8..4).prop_map(|(node, user)| Step::Join { node, user }),
+        4 => (0..NODES, 0u8..4, 0u8..3).prop_map(|(node, user, info)| Step::Join { node, user, info }),
         4 => (0usize..16).prop_map(|seat| Step::Leave { seat }),
         4 => (0..NODES).prop_map(|node| Step::Tell { node }),
         6 => link().prop_map(|(from, to)| Step::Deliver { from, to }),
@@ -142,25 +142,32 @@ fn step() -> impl Strategy<Value = Step> {
 
 proptest! {
     /// However news is delayed and lost: nobody comes twice or goes twice for any client, and once everything has
-    /// arrived every client, and every node, knows who is there.
+    /// arrived every client, and every node, knows who is there; and all nodes have the same info of each member, the
+    /// least of those that the first connections on each node came with.
     #[test]
     fn everybody_agrees_in_the_end(steps in proptest::collection::vec(step(), 0..80)) {
         let mut cluster = Cluster::new(&Limits::default());
         let channel = name("presence-a");
         let mut seats: Vec<(usize, Seat)> = Vec::new();
+        // Connections of each member on each node, and the info of the first.
+        let mut infos = BTreeMap::<(String, usize), (usize, String)>::new();
         for step in steps {
             match step {
-                Step::Join { node, user } => {
-                    let (hub, user) = (&cluster.hubs[node], user.to_string());
+                Step::Join { node, user, info } => {
+                    let (hub, user, info) = (&cluster.hubs[node], user.to_string(), info.to_string());
                     let connection = hub.register(Instant::now()).unwrap();
-                    let joined = hub.subscribe(&channel, &connection, Some(&member(&user)), Instant::now()).unwrap().0;
+                    let member = Member::introduced(&user, &info).unwrap();
+                    let joined = hub.subscribe(&channel, &connection, Some(&member), Instant::now()).unwrap().0;
+                    infos.entry((user.clone(), node)).or_insert((0, info)).0 += 1;
                     let seat = Seat { connection, subscription: Some(joined), user, sees: BTreeSet::new() };
                     seats.push((node, seat));
                 }
                 Step::Leave { seat } => {
                     if seat < seats.len() {
-                        let (_, mut seat) = seats.swap_remove(seat);
+                        let (node, mut seat) = seats.swap_remove(seat);
                         seat.subscription.take();
+                        infos.get_mut(&(seat.user, node)).unwrap().0 -= 1;
+                        infos.retain(|_, (connections, _)| *connections > 0);
                     }
                 }
                 Step::Tell { node } => cluster.tell(node),
@@ -179,7 +186,15 @@ proptest! {
         for (node, seat) in &seats {
             prop_assert_eq!(&seat.sees, &present, "a client of node {}", node);
         }
+        let mut least = BTreeMap::<String, String>::new();
+        for ((user, _), (_, info)) in infos {
+            let known = least.entry(user).or_insert_with(|| info.clone());
+            *known = info.min(known.clone());
+        }
         for hub in &cluster.hubs {
+            let members = hub.members(&channel);
+            let members = members.iter().map(|member| (member.id.as_str().to_owned(), member.info.get().to_owned()));
+            prop_assert_eq!(members.collect::<BTreeMap<_, _>>(), least.clone());
             let (transitions, _) = hub.transitions();
             prop_assert_eq!(occupants(&transitions), (!seats.is_empty()).then(|| present.clone()));
             let counts = Counts { subscriptions: seats.len(), users: present.len() };
