@@ -46,6 +46,7 @@ impl Totals {
     pub(super) fn connect(&self) {
         let connections = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
         self.peak.fetch_max(connections, Ordering::Relaxed);
+        self.note_peak(connections);
     }
 
     pub(super) fn disconnect(&self) {
@@ -82,6 +83,7 @@ impl Totals {
     /// Takes note of what a node adds.
     pub(super) fn set(&self, node: NodeId, share: Share) {
         self.elsewhere.lock().insert(node, share);
+        self.note_peak(self.connections());
     }
 
     /// Takes note that a node adds nothing any more.
@@ -98,13 +100,22 @@ impl Totals {
 
     /// Connections everywhere.
     pub(super) fn connections_everywhere(&self) -> usize {
-        self.connections() + self.elsewhere.lock().values().map(|share| share.stats.connections).sum::<usize>()
+        self.connections() + self.connections_elsewhere()
     }
 
     /// The most there were everywhere at one time, as far as this node knows.
     pub(super) fn peak_everywhere(&self) -> usize {
-        let now = self.connections_everywhere().max(self.peak());
-        self.peak_everywhere.fetch_max(now, Ordering::Relaxed).max(now)
+        self.peak_everywhere.load(Ordering::Relaxed)
+    }
+
+    /// Takes note of the connections there are everywhere, of which so many are `here`: whoever asks for the most there
+    /// were asks later.
+    fn note_peak(&self, here: usize) {
+        self.peak_everywhere.fetch_max(here + self.connections_elsewhere(), Ordering::Relaxed);
+    }
+
+    fn connections_elsewhere(&self) -> usize {
+        self.elsewhere.lock().values().map(|share| share.stats.connections).sum()
     }
 }
 

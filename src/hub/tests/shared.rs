@@ -258,3 +258,17 @@ fn the_quota_counts_connections_of_every_node() {
     cluster.settle();
     assert!(cluster.hubs[0].register(Instant::now()).is_some());
 }
+
+#[test]
+fn the_peak_is_known_to_those_who_ask_after_it() {
+    let mut cluster = Cluster::new(&Limits::default());
+    let mut connections = vec![cluster.hubs[0].register().unwrap()];
+    connections.push(cluster.hubs[1].register().unwrap());
+    cluster.settle();
+    connections.push(cluster.hubs[0].register().unwrap());
+    cluster.settle();
+    connections.clear();
+    cluster.settle();
+    let peaks = cluster.hubs.iter().map(|hub| hub.stats_everywhere(Instant::now()).peak_connections);
+    assert_eq!(peaks.collect::<Vec<_>>(), [3; NODES]);
+}
