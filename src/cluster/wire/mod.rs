@@ -19,6 +19,8 @@ use read::Reader;
 use std::time::{Duration, SystemTime};
 
 const VERSION: u8 = 1;
+/// The version of what is sealed: members may be added at the end, so that without the key a seal would pass for one.
+const SEALED_VERSION: u8 = 0x81;
 /// Longer than any name an app allows.
 const MOST_NAME: usize = 1024;
 
@@ -122,7 +124,7 @@ impl Envelope {
     /// The envelope in bytes, sealed for its topic where the cluster has a `key`.
     pub fn encode(&self, topic: &Topic, key: Option<&Secret>) -> Bytes {
         let mut out = Vec::with_capacity(64 + self.said.size());
-        out.put_u8(VERSION);
+        out.put_u8(version(key));
         out.put_u8(self.said.kind());
         out.put_u64(self.origin.0);
         out.put_u64(self.number);
@@ -133,7 +135,7 @@ impl Envelope {
     /// Reads an envelope that was said on `topic`, which must be sealed for it where the cluster has a `key`.
     pub fn decode(bytes: &Bytes, topic: &Topic, key: Option<&Secret>) -> Option<Self> {
         let mut reader = Reader::new(seal::open(bytes, topic, key)?);
-        if reader.u8()? != VERSION {
+        if reader.u8()? != version(key) {
             return None;
         }
         let kind = reader.u8()?;
@@ -264,6 +266,10 @@ impl Said {
             _ => return None,
         })
     }
+}
+
+fn version(key: Option<&Secret>) -> u8 {
+    if key.is_some() { SEALED_VERSION } else { VERSION }
 }
 
 fn put_time(out: &mut Vec<u8>, time: Duration) {
