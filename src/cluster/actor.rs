@@ -3,10 +3,10 @@
 
 use super::Cluster;
 use super::catching::{Catching, Event, Heard, Held};
+use super::complaint::Complaint;
 use super::echo::Echo;
 use super::lanes::{Lanes, Next};
 use super::peers::{BEAT, Do, Peers};
-use super::sending::is_due;
 use super::telling::Telling;
 use super::wire::{self, Envelope, Said, Told};
 use crate::broker::{Inbox, Incoming, Link, Topic};
@@ -48,14 +48,16 @@ pub struct Actor {
     echo: Echo,
     catching: Catching,
     lanes: Lanes,
-    /// When it was last told that events were dropped.
-    told_dropped: Option<Instant>,
+    /// That events were dropped.
+    overload: Complaint,
     /// Since when something may have been missed that is being repeated.
     missed: Instant,
     /// Whether cache channels' last events are to be recalled once all is made good.
     recalls: bool,
     /// The number of what the others were asked with last to repeat it.
     asked: u64,
+    /// That messages make no sense.
+    nonsense: Complaint,
     /// The pauses that are left until numbers are told again.
     stalls: usize,
 }
@@ -72,7 +74,7 @@ impl Actor {
             cluster: cluster.clone(),
             inbox,
             lanes,
-            told_dropped: None,
+            overload: Complaint::default(),
             peers,
             telling: Telling::new(cluster),
             echo: Echo::new(now),
@@ -80,6 +82,7 @@ impl Actor {
             missed: now,
             recalls: false,
             asked: 0,
+            nonsense: Complaint::default(),
             stalls: STALLS,
         }
     }
@@ -163,7 +166,14 @@ impl Actor {
         let shared = &self.cluster.0;
         let Some(envelope) = Envelope::decode(payload, topic, shared.settings.key.as_ref()) else {
             shared.metrics.bus_malformed_total.add(1);
-            tracing::debug!(topic = topic.as_str(), bytes = payload.len(), "a message on the bus makes no sense");
+            if self.nonsense.is_due() {
+                tracing::warn!(
+                    topic = topic.as_str(),
+                    bytes = payload.len(),
+                    "messages on the bus make no sense (told once a minute): they come from a server with another \
+                     cluster.key or another version, or from a stranger"
+                );
+            }
             return;
         };
         let (now, origin, number) = (super::now(), envelope.origin, envelope.number);
@@ -276,7 +286,7 @@ impl Actor {
     fn count_dropped(&mut self) {
         let dropped = self.lanes.dropped();
         self.cluster.0.metrics.bus_dropped_total.add(dropped);
-        if dropped > 0 && is_due(&mut self.told_dropped) {
+        if dropped > 0 && self.overload.is_due() {
             tracing::error!(
                 dropped,
                 "events of other nodes were dropped, as more came than this node hands out (told once a minute): it is \

@@ -7,6 +7,7 @@
 
 mod actor;
 mod catching;
+mod complaint;
 mod echo;
 pub mod home;
 pub mod interests;

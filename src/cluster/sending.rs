@@ -1,5 +1,6 @@
 //! Hands what the node says to the bus, in order, until the bus has taken it or refuses it.
 
+use super::complaint::Complaint;
 use super::kept;
 use super::message::{Keep, Message};
 use super::outgoing::Repeating;
@@ -9,27 +10,25 @@ use crate::broker::{Error, Topic};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use std::future::poll_fn;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::time::sleep;
 
 /// Between two tries to hand over what the bus has not taken.
 const TRY_AGAIN: Duration = Duration::from_millis(50);
-/// Between two complaints of one kind. A bus that is full refuses everything.
-const COMPLAIN_AGAIN: Duration = Duration::from_secs(60);
 
 /// The task.
 #[derive(Debug)]
 pub struct Sending {
     cluster: Cluster,
-    /// When it was last told that the bus does not keep something, and that it does not take something.
-    not_kept: Option<Instant>,
-    not_taken: Option<Instant>,
+    /// That the bus does not keep something, and that it does not take something: one that is full refuses everything.
+    not_kept: Complaint,
+    not_taken: Complaint,
 }
 
 impl Sending {
     /// The task of `cluster`.
     pub fn new(cluster: &Cluster) -> Self {
-        Self { cluster: cluster.clone(), not_kept: None, not_taken: None }
+        Self { cluster: cluster.clone(), not_kept: Complaint::default(), not_taken: Complaint::default() }
     }
 
     /// Hands over for as long as the node runs.
@@ -70,7 +69,7 @@ impl Sending {
                 Err(Error::Down) => is_up = false,
                 Err(Error::Refused(why)) => {
                     self.cluster.0.metrics.bus_refused_total.add(1);
-                    if is_due(&mut self.not_kept) {
+                    if self.not_kept.is_due() {
                         let key = key.as_str();
                         tracing::error!(
                             key,
@@ -92,7 +91,7 @@ impl Sending {
                     Err(Error::Down) => sleep(TRY_AGAIN).await,
                     Err(Error::Refused(why)) => {
                         self.cluster.0.metrics.bus_refused_total.add(1);
-                        if is_due(&mut self.not_taken) {
+                        if self.not_taken.is_due() {
                             let (topic, bytes) = (message.0.as_str(), message.1.len());
                             tracing::error!(
                                 topic,
@@ -111,30 +110,4 @@ impl Sending {
 /// What was said before, in an envelope that says so: the number that counts is the one inside.
 fn again(cluster: &Cluster, age: Duration, Message { topic, bytes, .. }: &Message) -> Bytes {
     cluster.envelope(0, topic, Said::Again { age, envelope: bytes.clone() })
-}
-
-/// Whether it is time to complain, which is noted.
-pub(super) fn is_due(told: &mut Option<Instant>) -> bool {
-    let now = super::now();
-    let due = told.is_none_or(|told| now.saturating_duration_since(told) >= COMPLAIN_AGAIN);
-    if due {
-        *told = Some(now);
-    }
-    due
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn complaints_do_not_fill_the_log() {
-        let mut told = None;
-        let mut due = 0;
-        for _ in 0..125 {
-            due += usize::from(is_due(&mut told));
-            sleep(Duration::from_secs(1)).await;
-        }
-        assert_eq!(due, 3);
-    }
 }

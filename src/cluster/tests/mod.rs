@@ -12,7 +12,9 @@ use std::task::{Context, Poll, Waker};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+mod log;
 mod outage;
+mod strangers;
 
 const APP: &str = "app";
 
