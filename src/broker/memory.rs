@@ -23,6 +23,8 @@ pub struct Memory {
 struct State {
     nodes: Vec<Node>,
     kept: HashMap<Topic, (Bytes, Instant)>,
+    /// The largest payload that is taken, if there is a bound.
+    max_bytes: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -35,6 +37,13 @@ struct Node {
 }
 
 impl Bus {
+    /// A bus that takes payloads up to this size.
+    pub fn bounded(max_bytes: usize) -> Self {
+        let bus = Self::default();
+        bus.0.lock().max_bytes = Some(max_bytes);
+        bus
+    }
+
     /// Connects a node. The link is up, as its inbox says first.
     pub fn connect(&self, feed: Feed) -> Memory {
         feed.link(Link::Up);
@@ -69,7 +78,15 @@ impl Memory {
         }
     }
 
+    pub(super) fn max_bytes(&self) -> usize {
+        self.bus.0.lock().max_bytes.unwrap_or(usize::MAX)
+    }
+
     pub(super) fn publish(&self, batch: &[(Topic, Bytes)]) -> Result<(), Error> {
+        let max_bytes = self.max_bytes();
+        if batch.iter().any(|(_, payload)| payload.len() > max_bytes) {
+            return Err(Error::Refused(format!("a payload of more than {max_bytes} bytes")));
+        }
         let mut state = self.reach()?;
         for (topic, payload) in batch {
             for node in state.nodes.iter_mut().filter(|node| node.hears && node.topics.contains(topic)) {

@@ -10,6 +10,7 @@
 //!   so, whatever the link does, until [`Broker::unsubscribe`].
 //! * The link comes up and goes down as [`Incoming::Link`] says, in order with the messages. Between `Down` and `Up`
 //!   messages may be lost; at `Up` every subscription stands again. Drivers never give up connecting.
+//! * A payload of more than [`Broker::max_bytes`] is refused.
 //! * What comes in waits in an [`Inbox`] that is bounded in bytes. A driver whose inbox is full drops its link, so that
 //!   the loss is known.
 //!
@@ -85,6 +86,17 @@ impl Broker {
             Self::Redis(_) => "redis",
             #[cfg(feature = "nats")]
             Self::Nats(_) => "nats",
+        }
+    }
+
+    /// The largest payload that the bus takes, as far as there is a bound and a link.
+    pub fn max_bytes(&self) -> usize {
+        match self {
+            Self::Memory(memory) => memory.max_bytes(),
+            #[cfg(feature = "redis")]
+            Self::Redis(_) => usize::MAX,
+            #[cfg(feature = "nats")]
+            Self::Nats(nats) => nats.max_bytes(),
         }
     }
 

@@ -390,6 +390,7 @@ impl Actor {
         tracing::info!("link to the bus is up");
         *self.cluster.0.link.write() = (true, now);
         self.cluster.0.metrics.bus_links_total.add(1);
+        self.cluster.warn_of_limits();
         self.peers.link_is_up(now);
         self.echo.link_is_up(now);
         // Who is subscribed to nothing may be signed in, and is to hear that the user was ended.

@@ -17,6 +17,7 @@ mod lately;
 pub mod message;
 pub mod outgoing;
 pub mod peers;
+mod room;
 mod seal;
 mod sending;
 mod telling;

@@ -2,15 +2,16 @@
 //! misses one sees the gap and asks for everything.
 
 use super::Cluster;
+use super::complaint::Complaint;
 use super::interests::Interests;
+use super::room;
 use super::wire::{Said, Told};
 use crate::hub::{Fact, Hub};
 use crate::protocol::NodeId;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Bytes of facts in one message, about, unless a single fact is larger: a bus has a limit for messages, which NATS sets
-/// at 1 MiB.
+/// Bytes of facts in one message, unless a single fact is larger, or the bus takes less.
 const PART: usize = 256 * 1024;
 /// Who asks for everything so soon after it was told will hear it.
 const TOLD_JUST_NOW: Duration = Duration::from_millis(500);
@@ -23,12 +24,14 @@ pub(super) struct Telling {
     serial: u64,
     /// When everything was told last, and to whom: nodes that were not there yet have not heard it.
     told_all: Option<(Instant, Vec<NodeId>)>,
+    /// That something is too large to be told.
+    too_large: Complaint,
 }
 
 impl Telling {
     /// Nothing yet.
     pub(super) fn new(cluster: &Cluster) -> Self {
-        Self { cluster: cluster.clone(), serial: 0, told_all: None }
+        Self { cluster: cluster.clone(), serial: 0, told_all: None, too_large: Complaint::default() }
     }
 
     /// Tells that this node is there; the message's number.
@@ -81,7 +84,7 @@ impl Telling {
         if !self.cluster.is_up() {
             return;
         }
-        for part in parts(told) {
+        for part in self.parts(told) {
             self.serial += 1;
             self.cluster.tell(Said::Changed { serial: self.serial, told: part });
         }
@@ -101,7 +104,7 @@ impl Telling {
             let app = app.clone();
             hub.facts(now).into_iter().map(move |fact| Told { app: app.clone(), fact })
         };
-        let mut all = parts(hubs.flat_map(told).collect());
+        let mut all = self.parts(hubs.flat_map(told).collect());
         if all.is_empty() {
             all.push(Vec::new());
         }
@@ -109,6 +112,12 @@ impl Telling {
         for (part, told) in (0..).zip(all) {
             self.cluster.tell(Said::All { serial: self.serial, part, parts, told });
         }
+    }
+
+    /// Facts in parts that the bus takes.
+    fn parts(&mut self, told: Vec<Told>) -> Vec<Vec<Told>> {
+        let room = self.cluster.room();
+        parts(room::fitting(told, room, &mut self.too_large), PART.min(room))
     }
 
     /// What was told just now does not count for a node that could not hear.
@@ -119,13 +128,13 @@ impl Telling {
     }
 }
 
-/// Facts in parts that a bus takes.
-fn parts(told: Vec<Told>) -> Vec<Vec<Told>> {
+/// Facts in parts of so many bytes, unless a single one is larger.
+fn parts(told: Vec<Told>, most: usize) -> Vec<Vec<Told>> {
     let (mut parts, mut bytes) = (Vec::<Vec<Told>>::new(), 0);
     for told in told {
         bytes += told.size();
         match parts.last_mut() {
-            Some(part) if bytes <= PART => part.push(told),
+            Some(part) if bytes <= most => part.push(told),
             _ => {
                 bytes = told.size();
                 parts.push(vec![told]);
@@ -146,8 +155,8 @@ mod tests {
             let channel = ChannelName::parse(&format!("{n:0>164}"), 164).unwrap();
             Told { app: "1".to_owned(), fact: Fact::Connections { channel, connections: n } }
         };
-        assert!(parts(Vec::new()).is_empty());
-        let parts = parts((0..5000).map(told).collect());
+        assert!(parts(Vec::new(), PART).is_empty());
+        let parts = parts((0..5000).map(told).collect(), PART);
         let sizes: Vec<usize> = parts.iter().map(|part| part.iter().map(Told::size).sum()).collect();
         assert!(parts.len() > 2 && sizes.iter().all(|size| *size <= PART), "{sizes:?}");
         assert!(sizes[..sizes.len() - 1].iter().all(|size| *size > PART / 2), "{sizes:?}");

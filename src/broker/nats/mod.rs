@@ -86,6 +86,10 @@ impl Nats {
         Ok(Self { asks, up: seen, kept: Arc::default() })
     }
 
+    pub(super) fn max_bytes(&self) -> usize {
+        self.up().map_or(usize::MAX, |up| up.client.max_payload())
+    }
+
     pub(super) async fn publish(&self, batch: &[(Topic, Bytes)]) -> Result<(), Error> {
         let up = self.up()?;
         let limit = up.client.max_payload();

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 mod log;
 mod outage;
+mod room;
 mod strangers;
 
 const APP: &str = "app";

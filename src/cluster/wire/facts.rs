@@ -21,7 +21,7 @@ pub struct Told {
 }
 
 impl Told {
-    /// About how many bytes it takes.
+    /// At most how many bytes it takes.
     pub fn size(&self) -> usize {
         let text = match &self.fact {
             Fact::Connections { channel, .. } => channel.as_str().len(),

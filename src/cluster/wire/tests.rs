@@ -107,6 +107,16 @@ proptest! {
         }
     }
 
+    /// What is told in parts that the bus takes is no larger than was thought.
+    #[test]
+    fn facts_take_no_more_than_their_size(told in told()) {
+        let most = told.iter().map(Told::size).sum::<usize>() + crate::cluster::room::ENVELOPE;
+        for said in [Said::Changed { serial: 1, told: told.clone() }, Said::All { serial: 1, part: 0, parts: 1, told }] {
+            let envelope = Envelope { origin: NodeId(1), number: 1, said };
+            prop_assert!(envelope.encode(&topic(), Some(&Secret::new("key"))).len() <= most);
+        }
+    }
+
     /// A part of it, or one changed byte, is refused where there is a key, and harmless where there is none. Who has no
     /// key takes nothing from those who have one.
     #[test]

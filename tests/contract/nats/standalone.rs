@@ -146,6 +146,7 @@ async fn what_the_server_refuses_is_said() {
     let bus = start().await;
     let mut node = bus.up().await;
     let a = topic("a");
+    assert_eq!(node.broker.max_bytes(), 1 << 20);
     let large = Bytes::from(vec![0; (1 << 20) + 1]);
     let Err(Error::Refused(why)) = node.broker.publish(&[(a.clone(), large)]).await else { panic!("it is taken") };
     assert!(why.contains("max_payload of 1048576"), "{why}");
