@@ -17,8 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The largest answer that is read.
 const MOST: usize = 64 << 20;
 
-/// Asks the server that `config` describes for one of the routes of its first app, such as `/nodes`; the body of its
-/// answer, or one line that says why there is none.
+/// Asks the server that `config` describes for one of the routes of its first enabled app, such as `/nodes`; the body
+/// of its answer, or one line that says why there is none.
 pub(super) fn get(config: &Config, route: &str) -> Result<Bytes, String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
@@ -29,7 +29,8 @@ pub(super) fn get(config: &Config, route: &str) -> Result<Bytes, String> {
 }
 
 async fn ask(config: &Config, host: &str, place: &str, route: &str) -> Result<Bytes, String> {
-    let app = &config.apps[0];
+    let app = config.apps.iter().find(|app| app.enabled);
+    let app = app.ok_or("every app of the configuration is disabled, and the server is asked with an app's key")?;
     let key = app.keys.iter().next().expect("every app has a key");
     let secret = app.keys.secret(key).expect("every key has a secret");
     let path = format!("{}/apps/{}{route}", config.server.path, app.id);

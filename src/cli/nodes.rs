@@ -8,7 +8,8 @@ use std::time::Duration;
 
 /// List the servers that act as one, as one of them sees them.
 ///
-/// It is asked over HTTP, with the credentials of the first app of the same configuration as `fanfare serve` reads.
+/// It is asked over HTTP, with the credentials of the first app that is enabled where `fanfare serve` reads its
+/// configuration.
 #[derive(clap::Args)]
 pub(super) struct Nodes {
     #[command(flatten)]

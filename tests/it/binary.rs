@@ -262,3 +262,24 @@ fn nodes_are_listed_for_people_and_for_programs() {
     drop(server);
     refused(&ask(&[]), "is the server running");
 }
+
+#[test]
+fn nodes_are_listed_for_the_first_app_that_is_enabled() {
+    let folder = Folder::new("");
+    let configure = |enabled: bool| {
+        let app =
+            |id, enabled| format!("[[apps]]\nid = \"{id}\"\nkey = \"{id}\"\nsecret = \"s\"\nenabled = {enabled}\n");
+        fs::write(folder.0.join("fanfare.toml"), app("1", false) + &app("2", enabled)).unwrap();
+    };
+    configure(true);
+    let place = ["--config", "fanfare.toml", "--host", "127.0.0.1", "--port"];
+    let server = Running::start(folder.fanfare(&[&["serve"], &place[..], &["0"]].concat()));
+    let port = server.address.rsplit(':').next().unwrap();
+    let ask = || folder.output(&[&["nodes"], &place[..], &[port]].concat());
+    let output = ask();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    configure(false);
+    let (output, expect) = (ask(), "fanfare: every app of the configuration is disabled");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && error.starts_with(expect) && error.lines().count() == 1, "{error}");
+}
