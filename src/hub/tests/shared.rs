@@ -262,10 +262,10 @@ fn the_quota_counts_connections_of_every_node() {
 #[test]
 fn the_peak_is_known_to_those_who_ask_after_it() {
     let mut cluster = Cluster::new(&Limits::default());
-    let mut connections = vec![cluster.hubs[0].register().unwrap()];
-    connections.push(cluster.hubs[1].register().unwrap());
+    let mut connections = vec![cluster.hubs[0].register(Instant::now()).unwrap()];
+    connections.push(cluster.hubs[1].register(Instant::now()).unwrap());
     cluster.settle();
-    connections.push(cluster.hubs[0].register().unwrap());
+    connections.push(cluster.hubs[0].register(Instant::now()).unwrap());
     cluster.settle();
     connections.clear();
     cluster.settle();
