@@ -55,12 +55,13 @@
 //! **Later.** What is due at a time rather than at an event (counts of large channels, the expiry of what is kept) is
 //! done by `node.sweep`, four times a second.
 //!
-//! **Fall behind.** Where an outbox fills, whoever fills it is held back for a moment, within a bound for each request or
-//! message, so that a burst does not make fast readers look slow: the API waits before it publishes more, and a
+//! **Fall behind.** Where an outbox fills, whoever fills it is held back for a moment, within a bound for each request
+//! or message, so that a burst does not make fast readers look slow: the API waits before it publishes more, and a
 //! connection is not read further while its answers, or what others hear of its doings, pile up. An outbox that would
 //! pass its bound in bytes all the same drops everything and closes its connection with 4100; a socket that takes
-//! nothing for the write deadline is given up. Single events are never dropped. A connection that is terminated is cut: of what waits only the frame that is
-//! half-way still goes out.
+//! nothing for the write deadline is given up. Single events are never dropped, save those of other nodes, when more of
+//! them come than this one hands out: that is logged and counted. A connection that is terminated is cut: of what waits
+//! only the frame that is half-way still goes out.
 //!
 //! **Stop.** The listener closes, outboxes are closed with 4200 a slice at a time, tasks write what waits and their
 //! close frame, and the process ends when the last is gone or after 9 s.
@@ -69,8 +70,9 @@
 //! changes under, and its [`cluster`] task tells the others, numbered, over the bus; who has missed something asks for
 //! everything. What others say is applied to the same channels and users under the same locks, so that member events,
 //! numbers and watchlists follow from it as if it had happened here. A channel's events go to its own topic, which a
-//! node subscribes before its first subscriber is confirmed. An event waits for the bus through an outage, and once that
-//! is too long, publishing is refused before anything is delivered.
+//! node subscribes before its first subscriber is confirmed. What has come from the bus waits in lanes, one for each
+//! topic, which are served in turn; what concerns the nodes overtakes it. An event waits for the bus through an outage,
+//! and once that is too long, publishing is refused before anything is delivered.
 //!
 //! **Outage.** A bus forgets what it carries, so each node holds what it published lately. One whose link comes back asks
 //! the others for what it missed, counted from the last of its own signs of life that came back to it, and holds what

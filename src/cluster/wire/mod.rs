@@ -1,10 +1,10 @@
 //! What nodes say to each other, in bytes.
 //!
-//! An envelope is: version, kind, origin, number, body, and a seal where the cluster has a key, which holds on the topic
-//! that it was said on. Numbers are big-endian, texts have their length in front. Whatever comes in may come from anybody who can reach the bus: every length is
-//! checked against what is there, and what is malformed, or unknown because it comes from a later version, is `None`.
-//! A later version may add kinds, kinds of facts, and members at the end of any of them, and remain readable; it changes
-//! the version only where it would be misunderstood.
+//! An envelope is: version, kind, origin, number, body, and a seal where the cluster has a key, which holds on the
+//! topic that it was said on. Numbers are big-endian, texts have their length in front. Whatever comes in may come from
+//! anybody who can reach the bus: every length is checked against what is there, and what is malformed, or unknown
+//! because it comes from a later version, is `None`. A later version may add kinds, kinds of facts, and members at the
+//! end of any of them, and remain readable; it changes the version only where it would be misunderstood.
 
 mod facts;
 mod read;
