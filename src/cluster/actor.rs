@@ -27,8 +27,9 @@ use tokio::time::{MissedTickBehavior, interval};
 const NUMBERS: Duration = Duration::from_millis(250);
 /// Between two looks at who is still there.
 const LOOK: Duration = Duration::from_secs(1);
-/// Things that are taken in, and events that are handed out, before the other is looked at.
-const TURN: usize = 64;
+/// What is taken in before anything is handed out, and what is handed out before anything is taken in, at most.
+const TAKEN: usize = 1024;
+const SERVED: usize = 64;
 /// For how long events are handed out before anything else is looked at.
 const LONG: Duration = Duration::from_millis(1);
 /// The pauses that subscribers are given when much that was held back is handed out at once.
@@ -116,7 +117,7 @@ impl Actor {
                 incoming = self.inbox.next() => {
                     let Some(incoming) = incoming else { return };
                     self.take(incoming).await;
-                    for _ in 1..TURN {
+                    for _ in 1..TAKEN {
                         let Some(incoming) = self.inbox.try_next() else { break };
                         self.take(incoming).await;
                     }
@@ -148,7 +149,7 @@ impl Actor {
     /// Hands out some of the events that wait.
     async fn serve(&mut self) {
         let start = super::now();
-        for _ in 0..TURN {
+        for _ in 0..SERVED {
             match self.lanes.pop() {
                 None => return,
                 Some(Next::Payload(topic, payload)) => self.hear(&topic, &payload).await,

@@ -368,3 +368,20 @@ async fn what_waits_for_the_bus_is_younger_than_what_it_keeps() {
     assert_eq!(a.subscribe("cache-x", None).await.heard(), ["new"]);
     assert_eq!(c.subscribe("cache-x", None).await.heard(), ["new"]);
 }
+
+/// A reader who takes nothing delays what comes for it, and nothing else.
+#[tokio::test(start_paused = true)]
+async fn a_channel_on_which_much_comes_delays_no_other() {
+    let [a, b, _c] = three().await;
+    let (stuck, calm) = (b.subscribe("busy", None).await, b.subscribe("calm", None).await);
+    let _watcher = b.subscribe("presence-x", Some("watcher")).await;
+    b.running.send_replace(false);
+    (0..1000).for_each(|_| a.publish("busy", &"x".repeat(1000)));
+    a.publish("calm", "event");
+    let _member = a.subscribe("presence-x", Some("member")).await;
+    sleep(Duration::from_millis(500)).await;
+    b.running.send_replace(true);
+    let took = eventually("both are there", || b.users("presence-x").len() == 2 && calm.heard() == ["event"]).await;
+    assert!(took <= Duration::from_millis(20), "{took:?}");
+    assert!(!stuck.connection.outbox().is_closed());
+}
