@@ -398,12 +398,12 @@ impl Actor {
         let serves = |hub: &Arc<Hub>| hub.connections() > 0;
         if !self.cluster.0.interests.is_empty() || self.cluster.0.hubs.values().any(serves) {
             self.recalls = true;
-            self.catching.start(self.peers.seen().map(|seen| seen.id), now);
+            self.catching.start(self.peers.seen().map(|seen| seen.id), self.missed, now);
             self.tell_back(now);
         } else {
             self.catching.clear();
             // Who asked before this node could hear it asks again.
-            self.asked = self.cluster.tell(Said::Back { away: Duration::ZERO });
+            self.asked = self.cluster.tell(Said::Back { away: Duration::ZERO, longer: Vec::new() });
         }
         // What has changed meanwhile was not told: the gap lets the others ask.
         self.telling.skip();
@@ -414,10 +414,7 @@ impl Actor {
         tracing::warn!("link to the bus is down: events for other nodes wait, news of them does not come");
         *self.cluster.0.link.write() = (false, super::now());
         self.cluster.0.outgoing.link_is_down();
-        // What was to be repeated and was not, because the link was lost again, is missed still.
-        if self.catching.is_empty() {
-            self.missed = self.echo.sure();
-        }
+        self.missed = self.echo.sure();
         self.catching.link_is_down();
         self.cluster.0.settled.store(false, Ordering::Relaxed);
     }
@@ -431,8 +428,10 @@ impl Actor {
     /// Asks the others to repeat what this node may have missed. They may be asked again later, when signs of life have
     /// come back already.
     fn tell_back(&mut self, now: Instant) {
-        let away = now.saturating_duration_since(self.missed) + MARGIN;
-        self.asked = self.cluster.tell(Said::Back { away });
+        let away = |missed| now.saturating_duration_since(missed) + MARGIN;
+        // What was to be repeated and was not, because the link was lost again, is missed still.
+        let longer = self.catching.missed_before(self.missed).map(|(node, missed)| (node, away(missed))).collect();
+        self.asked = self.cluster.tell(Said::Back { away: away(self.missed), longer });
     }
 
     async fn look(&mut self) {

@@ -36,6 +36,8 @@ pub(super) struct Catching {
 
 #[derive(Debug, Default)]
 struct Catch {
+    /// Since when what it said may have been missed.
+    missed: Option<Instant>,
     /// Whether the node was asked, or has started since.
     asked: bool,
     /// How many events had come, of whomever, when it said that it is done, if it has.
@@ -76,11 +78,6 @@ pub(super) struct Event {
 pub(super) type Held = BTreeMap<(Topic, u64), Event>;
 
 impl Catching {
-    /// Whether nothing is being made good.
-    pub(super) fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
-    }
-
     /// Whether all that can be made good for now has been: nothing is held, and nobody is about to be heard.
     pub(super) fn is_over(&self, now: Instant) -> bool {
         let soon = self.since.is_some_and(|since| now <= since + PATIENCE);
@@ -97,11 +94,13 @@ impl Catching {
         *self = Self::default();
     }
 
-    /// Holds what comes from these nodes, now that the link is up, until they have made good what was missed.
-    pub(super) fn start(&mut self, nodes: impl Iterator<Item = NodeId>, now: Instant) {
+    /// Holds what comes from these nodes, now that the link is up, until they have made good what was `missed` since
+    /// then, or since before that, if they had not.
+    pub(super) fn start(&mut self, nodes: impl Iterator<Item = NodeId>, missed: Instant, now: Instant) {
         (self.since, self.is_down) = (Some(now), false);
         for node in nodes {
             let catch = self.nodes.entry(node).or_default();
+            catch.missed.get_or_insert(missed);
             let Catch { asked, done, heard, until, asked_again, .. } = catch;
             (*asked, *done, *heard, *until, *asked_again) = (true, None, None, None, 0);
         }
@@ -141,6 +140,12 @@ impl Catching {
             catch.until = Some(now);
         }
         catch.held.insert(key, event);
+    }
+
+    /// Nodes of which more is missed than since then, and since when.
+    pub(super) fn missed_before(&self, missed: Instant) -> impl Iterator<Item = (NodeId, Instant)> {
+        let since = |(node, catch): (&NodeId, &Catch)| Some((*node, catch.missed?));
+        self.nodes.iter().filter_map(since).filter(move |(_, since)| *since < missed)
     }
 
     /// Whether a node, which could not hear either until now, is to be told again what is missed. Two that told each other
@@ -203,7 +208,7 @@ mod tests {
         let [a, b] = ["a", "b"].map(|name| Topic::new(&[name]));
         let held = |is_held| Heard { is_held, is_late: false };
         assert_eq!(catching.hears(NODE, true, now), held(false));
-        catching.start([NODE].into_iter(), now);
+        catching.start([NODE].into_iter(), now, now);
         assert_eq!([NODE, NodeId(2)].map(|node| catching.hears(node, true, now)), [held(true), held(false)]);
         catching.hold(NODE, &a, 9, event(None), now);
         for (topic, number) in [(&a, 7), (&b, 8), (&a, 9)] {
@@ -229,7 +234,7 @@ mod tests {
         catching.hold(NODE, &a, 2, event(None), now);
         assert!(catching.done(now + GIVE_UP * 2, |_| true).is_empty() && !catching.is_over(now + GIVE_UP * 2));
         let up = now + GIVE_UP * 2;
-        catching.start([NODE].into_iter(), up);
+        catching.start([NODE].into_iter(), up, up);
         assert_eq!(catching.hears(NODE, true, up), held);
         catching.hold(NODE, &a, 1, event(Some(now)), up);
         catching.caught_up(NODE, 7, up);
@@ -237,26 +242,26 @@ mod tests {
         catching.link_is_down();
         catching.hold(NODE, &a, 3, event(None), up);
         catching.clear();
-        assert!(catching.is_empty() && !catching.hears(NODE, true, up).is_held);
+        assert!(catching.nodes.is_empty() && !catching.hears(NODE, true, up).is_held);
     }
 
     #[test]
     fn nobody_is_waited_for_without_end() {
         let (mut catching, now) = (Catching::default(), Instant::now());
-        catching.start([NODE].into_iter(), now);
+        catching.start([NODE].into_iter(), now, now);
         assert!(catching.done(now + PATIENCE * 9, |_| true).is_empty(), "nothing is held of a node that says nothing");
         catching.hears(NODE, true, now);
         catching.hears(NODE, true, now + PATIENCE / 2);
         let late = catching.done(now + PATIENCE, |_| true);
         assert_eq!(late.iter().map(|(node, _, complete)| (*node, *complete)).collect::<Vec<_>>(), [(NODE, false)]);
-        catching.start([NODE].into_iter(), now);
+        catching.start([NODE].into_iter(), now, now);
         catching.hears(NODE, true, now);
         for secs in 0..60 {
             catching.hold(NODE, &Topic::new(&["a"]), secs, event(Some(now)), now + Duration::from_secs(secs));
         }
         assert!(catching.done(now + MOST_PATIENCE - SETTLE, |_| true).is_empty(), "it goes on repeating");
         assert_eq!(catching.done(now + MOST_PATIENCE, |_| true).len(), 1);
-        catching.start([NODE].into_iter(), now);
+        catching.start([NODE].into_iter(), now, now);
         assert_eq!((0..9).filter(|_| catching.asks_again(NODE)).count(), 5);
         catching.hears(NODE, true, now);
         catching.hold(NODE, &Topic::new(&["a"]), 1, event(None), now);
@@ -265,8 +270,12 @@ mod tests {
         assert_eq!(catching.hears(NODE, false, later), Heard { is_held: true, is_late: true });
         assert_eq!(catching.hears(NODE, false, later), Heard { is_held: true, is_late: false });
         catching.gone(NODE);
-        assert!(catching.done(now + GIVE_UP, |_| true).is_empty() && !catching.is_empty());
+        let (stranger, up) = (NodeId(2), now + PATIENCE);
+        catching.start([NODE, stranger].into_iter(), up, now);
+        assert_eq!(catching.missed_before(up).collect::<Vec<_>>(), [(NODE, now)]);
+        catching.nodes.remove(&stranger);
+        assert!(catching.done(now + GIVE_UP, |_| true).is_empty() && !catching.nodes.is_empty());
         let given_up = catching.done(now + GIVE_UP + SETTLE, |_| true);
-        assert!(matches!(given_up[..], [(NODE, _, false)]) && catching.is_empty(), "its loss counts");
+        assert!(matches!(given_up[..], [(NODE, _, false)]) && catching.nodes.is_empty(), "its loss counts");
     }
 }

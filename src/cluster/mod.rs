@@ -50,9 +50,11 @@ use view::Lag;
 pub use view::{About, Health, Identity, LinkState, Seen};
 use wire::{Envelope, Said};
 
-/// How long a subscriber waits for the bus. Longer than that, and it is taken in all the same: what others publish
-/// reaches it once the link is back.
-const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(2);
+/// How long a subscriber waits for the bus: longer than it takes to find the link dead. Where it is, a subscriber is taken
+/// in at once, and what others publish reaches it when the link is back.
+const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(10);
+/// How long a subscriber of a cache channel waits for its last event.
+const RECALL_WITHIN: Duration = Duration::from_secs(2);
 /// Between two tries to recall a cache channel's last event from a bus that does not answer.
 const RECALL_AGAIN: Duration = Duration::from_millis(250);
 /// Last events that are recalled at a time.
@@ -197,13 +199,13 @@ impl Cluster {
             let (cluster, app, channel) = (self.clone(), app.to_owned(), channel.clone());
             // Nobody waits for it by itself: whoever is about to subscribe may be gone before it is done.
             tokio::spawn(async move {
-                match timeout(SUBSCRIBE_WITHIN, cluster.open(&topic, &app, &channel)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(Error::Refused(why))) => tracing::error!(
+                match cluster.open(&topic, &app, &channel).await {
+                    Ok(()) => {}
+                    Err(Error::Refused(why)) => tracing::error!(
                         topic = topic.as_str(),
                         "the bus does not give a channel's events, or its last one, to this node: {why}"
                     ),
-                    Ok(Err(Error::Down)) | Err(_) => {
+                    Err(Error::Down) => {
                         tracing::debug!(topic = topic.as_str(), "the bus has not taken a subscription yet");
                     }
                 }
@@ -217,9 +219,9 @@ impl Cluster {
     /// Subscribes a channel's topic, and then recalls the channel's last event: what comes after that comes on the topic.
     async fn open(&self, topic: &Topic, app: &str, channel: &ChannelName) -> Result<(), Error> {
         let since = now();
-        self.0.broker.subscribe(topic).await?;
+        timeout(SUBSCRIBE_WITHIN, self.0.broker.subscribe(topic)).await.unwrap_or(Err(Error::Down))?;
         if channel.is_cache() {
-            let found = self.last(app, channel).await?;
+            let found = timeout(RECALL_WITHIN, self.last(app, channel)).await.unwrap_or(Err(Error::Down))?;
             if let Some((origin, number)) = self.recalled(topic, app, channel, found, since) {
                 // It comes on the topic as well, if it is only just being published.
                 self.0.interests.heard(topic, origin, number);

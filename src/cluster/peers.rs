@@ -132,7 +132,10 @@ impl Peers {
             end @ (Said::EndUser { .. } | Said::EndChannel { .. }) => {
                 to_do.extend(peer.end(number, end, Duration::ZERO));
             }
-            Said::Back { away } => to_do.push(Do::Repeat(origin, number, away)),
+            Said::Back { away, longer } => {
+                let mine = longer.iter().find(|(node, _)| *node == me);
+                to_do.push(Do::Repeat(origin, number, mine.map_or(away, |(_, away)| *away)));
+            }
             Said::Repeated { nodes, complete } => {
                 let mine = nodes.iter().find(|(node, _)| *node == me);
                 to_do.extend(mine.map(|(_, number)| Do::Repeated(origin, *number, complete)));

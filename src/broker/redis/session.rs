@@ -100,18 +100,26 @@ impl Session {
             asked[self.at(&topic)].1.push(topic);
         }
         let servers = self.servers.iter().zip(asked).map(|(server, (unsubscribe, subscribe))| async move {
-            for topics in unsubscribe.chunks(BATCH) {
-                self.tap.expect_ends(topics.len());
-                let command = if sharded { "SUNSUBSCRIBE" } else { "UNSUBSCRIBE" };
-                for answer in self.send_all(&server.topics, command, topics).await? {
-                    answer?;
+            let ends = async {
+                for topics in unsubscribe.chunks(BATCH) {
+                    self.tap.expect_ends(topics.len());
+                    let command = if sharded { "SUNSUBSCRIBE" } else { "UNSUBSCRIBE" };
+                    for answer in self.send_all(&server.topics, command, topics).await? {
+                        answer?;
+                    }
                 }
-            }
-            let mut answers = Vec::with_capacity(subscribe.len());
-            for topics in subscribe.chunks(BATCH) {
-                let command = if sharded { "SSUBSCRIBE" } else { "SUBSCRIBE" };
-                answers.extend(self.send_all(&server.topics, command, topics).await?);
-            }
+                Ok(())
+            };
+            let begins = async {
+                let mut answers = Vec::with_capacity(subscribe.len());
+                for topics in subscribe.chunks(BATCH) {
+                    let command = if sharded { "SSUBSCRIBE" } else { "SUBSCRIBE" };
+                    answers.extend(self.send_all(&server.topics, command, topics).await?);
+                }
+                Ok(answers)
+            };
+            // No topic is among both. One does not wait for the other, as the way to the server may be long.
+            let ((), answers) = tokio::try_join!(ends, begins)?;
             Ok(subscribe.into_iter().zip(answers).collect::<Vec<_>>())
         });
         let mut answers = Vec::new();

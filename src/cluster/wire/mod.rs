@@ -104,6 +104,8 @@ pub enum Said {
     Back {
         /// For how long it may have missed things.
         away: Duration,
+        /// Nodes of which that is longer, and how long.
+        longer: Vec<(NodeId, Duration)>,
     },
     /// The node has repeated what it said.
     Repeated {
@@ -212,7 +214,14 @@ impl Said {
                 put_time(out, *age);
                 put_bytes(out, envelope);
             }
-            Self::Back { away } => put_time(out, *away),
+            Self::Back { away, longer } => {
+                put_time(out, *away);
+                out.put_u32(u32::try_from(longer.len()).expect("nodes are few"));
+                for (node, away) in longer {
+                    out.put_u64(node.0);
+                    put_time(out, *away);
+                }
+            }
             Self::Repeated { nodes, complete } => {
                 out.put_u8((*complete).into());
                 out.put_u32(u32::try_from(nodes.len()).expect("nodes are few"));
@@ -256,7 +265,11 @@ impl Said {
                 channel: ChannelName::parse(&reader.text(MOST_NAME)?, MOST_NAME).ok()?,
             },
             9 => Self::Again { age: Duration::from_millis(reader.u64()?), envelope: reader.bytes()? },
-            10 => Self::Back { away: Duration::from_millis(reader.u64()?) },
+            10 => {
+                let (away, count) = (Duration::from_millis(reader.u64()?), reader.u32()?);
+                let mut node = || Some((NodeId(reader.u64()?), Duration::from_millis(reader.u64()?)));
+                Self::Back { away, longer: (0..count).map(|_| node()).collect::<Option<_>>()? }
+            }
             11 => {
                 let (complete, count) = (reader.u8()? != 0, reader.u32()?);
                 let mut node = || Some((NodeId(reader.u64()?), reader.u64()?));

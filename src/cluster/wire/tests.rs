@@ -84,7 +84,8 @@ fn said() -> impl Strategy<Value = Said> {
         (".{1,8}", name()).prop_map(|(app, channel)| Said::EndChannel { app, channel }),
         (time(), proptest::collection::vec(any::<u8>(), 0..50))
             .prop_map(|(age, envelope)| Said::Again { age, envelope: envelope.into() }),
-        time().prop_map(|away| Said::Back { away }),
+        (time(), proptest::collection::vec((any::<u64>().prop_map(NodeId), time()), 0..4))
+            .prop_map(|(away, longer)| Said::Back { away, longer }),
         (proptest::collection::vec((any::<u64>().prop_map(NodeId), any::<u64>()), 0..4), any::<bool>())
             .prop_map(|(nodes, complete)| Said::Repeated { nodes, complete }),
     ]
