@@ -2,7 +2,8 @@
 
 .PHONY: run test tools lint unit nodes e2e conformance chaos
 
-VENV := $(abspath $(or $(CARGO_TARGET_DIR),target)/e2e-python)
+TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
+VENV := $(TARGET_DIR)/e2e-python
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
 # An app with known credentials on 127.0.0.1:8080; it prints how to connect to it.
@@ -62,13 +63,14 @@ conformance:
 # SEED=… the same faults again.
 MINUTES := 10
 BUS := redis
-CHAOS_REPORT := $(abspath $(or $(CARGO_TARGET_DIR),target))/chaos-report.txt
+CHAOS_REPORT := $(TARGET_DIR)/chaos-report.txt
 chaos: tools
 	CHAOS_SECONDS=$$(($(MINUTES) * 60)) CHAOS_SEED=$(SEED) CHAOS_BUS=$(BUS) CHAOS_REPORT=$(CHAOS_REPORT) \
 		cargo test --locked --test chaos -- --nocapture
 	@echo "The report is in $(CHAOS_REPORT)"
 
 # The official clients against the release binary, which starts with nothing but a Reverb .env.
+e2e: export FANFARE_BIN := $(TARGET_DIR)/release/fanfare
 e2e:
 	cargo build --release --locked
 	cd tests/e2e && npm ci --no-audit --no-fund && npm test
