@@ -131,6 +131,10 @@ impl Catching {
         if let (true, None, Some(heard)) = (event.born.is_some(), catch.done, catch.heard) {
             catch.until = Some((now + PATIENCE).min(heard + MOST_PATIENCE));
         }
+        if self.is_down && catch.bytes > MOST {
+            // It has not been heard then, and will be repeated.
+            return;
+        }
         let key = (topic.clone(), number);
         if event.born.is_some() && catch.held.contains_key(&key) {
             return;

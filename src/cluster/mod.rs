@@ -219,7 +219,15 @@ impl Cluster {
     /// Subscribes a channel's topic, and then recalls the channel's last event: what comes after that comes on the topic.
     async fn open(&self, topic: &Topic, app: &str, channel: &ChannelName) -> Result<(), Error> {
         let since = now();
-        timeout(SUBSCRIBE_WITHIN, self.0.broker.subscribe(topic)).await.unwrap_or(Err(Error::Down))?;
+        let Ok(stands) = timeout(SUBSCRIBE_WITHIN, self.0.broker.subscribe(topic)).await else {
+            self.0.metrics.bus_lost_total.add(1);
+            tracing::warn!(
+                topic = topic.as_str(),
+                "the bus has not taken a subscription in time: what others publish until it does may be lost"
+            );
+            return Err(Error::Down);
+        };
+        stands?;
         if channel.is_cache() {
             let found = timeout(RECALL_WITHIN, self.last(app, channel)).await.unwrap_or(Err(Error::Down))?;
             if let Some((origin, number)) = self.recalled(topic, app, channel, found, since) {

@@ -133,8 +133,8 @@ impl Outgoing {
         self.state.lock().bytes
     }
 
-    /// Queues the message that `make` makes of its number and topic. The number is above that of any before it; not news after the
-    /// farewell.
+    /// Queues the message that `make` makes of its number and topic; not news after the farewell. The number is above
+    /// that of any before it.
     pub fn push(
         &self,
         kind: Kind,
