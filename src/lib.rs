@@ -129,3 +129,4 @@ pub mod protocol;
 pub mod server;
 pub mod session;
 pub mod transport;
+pub mod webhooks;

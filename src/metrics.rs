@@ -45,6 +45,20 @@ pub struct Metrics {
     pub bus_refused_total: Counter,
     /// Times that the link to the bus came up.
     pub bus_links_total: Counter,
+    /// Requests made to endpoints of webhooks.
+    pub webhook_attempts_total: Counter,
+    /// Those of them that failed.
+    pub webhook_failures_total: Counter,
+    /// Events that endpoints have taken.
+    pub webhook_events_total: Counter,
+    /// Events that became dead letters.
+    pub webhook_dead_total: Counter,
+    /// Dead letters that were forgotten, because there were more than are kept.
+    pub webhook_forgotten_total: Counter,
+    /// Client events that no webhook tells of, because more came than could be taken note of.
+    pub webhook_dropped_total: Counter,
+    /// Times that the journal of webhooks could not be written.
+    pub webhook_journal_failures_total: Counter,
     /// Connections given up because one write took longer than the app allows.
     pub closed_over_deadline_total: Counter,
 }

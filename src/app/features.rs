@@ -22,6 +22,9 @@ pub struct Features {
     /// Whether subscribers are told how many connections their channel has: after each change up to 100 of them, and
     /// above that at most every 5 seconds (Q2, Q3).
     pub subscription_count_events: bool,
+    /// Whether webhooks may go to loopback, link-local and private addresses, which are refused otherwise: whoever may
+    /// change an app's endpoints could reach what is only meant for this network.
+    pub private_webhook_targets: bool,
 }
 
 impl Default for Features {
@@ -33,6 +36,7 @@ impl Default for Features {
             watchlist: false,
             subscription_counts: true,
             subscription_count_events: false,
+            private_webhook_targets: false,
         }
     }
 }

@@ -2,11 +2,15 @@
 //!
 //! Must not know: sockets, channels' state, where the settings were read from.
 
+mod addresses;
+mod endpoint;
 mod features;
 mod limits;
 mod origins;
 
 use crate::protocol::signature::Keys;
+pub use addresses::is_public;
+pub use endpoint::{Endpoint, Endpoints, EventKind};
 pub use features::Features;
 pub use limits::{Limits, MessageRate};
 pub use origins::Origins;
@@ -42,6 +46,8 @@ pub struct App {
     pub client_events: ClientEvents,
     /// Pages that may connect, by their `Origin` header.
     pub allowed_origins: Origins,
+    /// Where its back end wants to hear of what happens: endpoints of webhooks.
+    pub webhooks: Endpoints,
     /// What is switched on.
     pub features: Features,
     /// Sizes, counts and times.
@@ -57,6 +63,7 @@ impl App {
             enabled: true,
             client_events: ClientEvents::default(),
             allowed_origins: Origins::default(),
+            webhooks: Endpoints::default(),
             features: Features::default(),
             limits: Limits::default(),
         }

@@ -9,7 +9,6 @@ mod actor;
 mod catching;
 mod complaint;
 mod echo;
-pub mod home;
 pub mod interests;
 mod kept;
 mod lanes;
@@ -150,13 +149,6 @@ impl Cluster {
     /// Whether the link to the bus is up.
     pub fn is_up(&self) -> bool {
         self.0.link.read().0
-    }
-
-    /// Whether this node is the home of an app's channel. Nodes that have not heard of each other yet may both be.
-    pub fn is_home(&self, app: &str, channel: &ChannelName) -> bool {
-        let me = self.0.me.id;
-        let others = self.0.others.read();
-        home::home(others.iter().map(|seen| seen.id).chain([me]), app, channel) == Some(me)
     }
 
     /// Whether an event may be published: if not, other nodes could not get it in time.

@@ -4,8 +4,8 @@
 
 use super::error::origin;
 use super::merge::{Layer, merge};
-use super::{Error, reverb};
-use crate::app::{App, ClientEvents, Features, Limits, MessageRate, Origins};
+use super::{Error, reverb, rules};
+use crate::app::{self, App, ClientEvents, Endpoint, Endpoints, Features, Limits, MessageRate, Origins};
 use config::{Config, ConfigError, Value, ValueKind};
 use serde::Deserialize;
 
@@ -21,6 +21,15 @@ struct Written {
     allowed_origins: Option<Vec<String>>,
     #[serde(default)]
     keys: Vec<Key>,
+    #[serde(default)]
+    webhooks: Vec<Endpoint>,
+}
+
+/// What is the same for every app.
+#[derive(Deserialize)]
+struct Shared {
+    #[serde(default)]
+    endpoints: Vec<Endpoint>,
 }
 
 /// A younger key as it is written.
@@ -138,6 +147,13 @@ fn app(place: &str, table: &Layer, base: &Limits, file: &Layer) -> Result<App, E
     }
     (app.client_events, app.limits) = (written.client_events, limits);
     app.features = merge([&features[0], &features[1]])?.try_deserialize::<Features>()?;
+    let shared: Shared = merge([&Layer::table(file.get("webhooks"))])?.try_deserialize()?;
+    let endpoints = [
+        ("webhooks.endpoints".to_owned(), file.get("webhooks.endpoints")),
+        (format!("{place}.webhooks"), table.get("webhooks")),
+    ];
+    endpoints.iter().try_for_each(|(place, list)| reachable(place, *list, &written.id, &app.features))?;
+    app.webhooks = Endpoints::new(shared.endpoints.into_iter().chain(written.webhooks));
     if let Some(enabled) = written.enabled {
         app.enabled = enabled;
     }
@@ -145,6 +161,27 @@ fn app(place: &str, table: &Layer, base: &Limits, file: &Layer) -> Result<App, E
         app.allowed_origins = Origins::new(list.iter().map(String::as_str));
     }
     Ok(app)
+}
+
+/// Refuses endpoints without a URL, and those at an address that the app's webhooks may not go to.
+fn reachable(place: &str, list: Option<&Value>, app: &str, features: &Features) -> Result<(), Error> {
+    let Some(ValueKind::Array(list)) = list.map(|list| &list.kind) else { return Ok(()) };
+    for (at, endpoint) in list.iter().enumerate() {
+        let table = Layer::table(Some(endpoint));
+        let Some(url) = table.get("url") else {
+            let example = "url = \"https://app.example/pusher/webhooks\"";
+            return Err(Error::new(&format!("{place}[{at}].url is not set ({}): add {example}", origin(endpoint))));
+        };
+        let address = url.clone().into_string().ok().and_then(|url| rules::address(&url));
+        if !features.private_webhook_targets && address.is_some_and(|address| !app::is_public(address)) {
+            let mend = format!(
+                "is not an address of the public internet; set features.private_webhook_targets = true if app {app:?} may \
+                 send webhooks there"
+            );
+            return Err(Error::setting(&format!("{place}[{at}].url"), url, &mend));
+        }
+    }
+    Ok(())
 }
 
 /// `base`, then the limits for every app, then the app's own. A rate that is set in part is Reverb's for the rest.

@@ -91,7 +91,8 @@ fn shown(key: &str, value: &Value) -> String {
 /// and people swap the two.
 fn is_secret(key: &str) -> bool {
     let name = key.rsplit('.').next().unwrap_or_default();
-    ["secret", "key", "password", "sentinel_password", "token", "nkey_seed"].contains(&name)
+    key.contains(".headers.")
+        || ["secret", "key", "password", "sentinel_password", "token", "nkey_seed"].contains(&name)
 }
 
 /// Whether the value of `key` is a URL that may hold a password.

@@ -17,6 +17,7 @@ mod schema;
 mod server;
 mod sources;
 mod variables;
+mod webhooks;
 
 pub use self::redis::{Redis, TlsFiles};
 use crate::app::App;
@@ -28,6 +29,7 @@ use serde::Deserialize;
 pub use server::Server;
 pub use sources::{Sources, machine};
 use variables::Variables;
+pub use webhooks::Webhooks;
 
 /// Id of the one app of [`Config::dev`].
 pub const DEV_APP_ID: &str = "app-id";
@@ -49,6 +51,8 @@ pub struct Config {
     pub redis: Redis,
     /// How NATS is reached, if the servers are one over it.
     pub nats: Nats,
+    /// How webhooks are sent.
+    pub webhooks: Webhooks,
 }
 
 /// The sections that are read as they are.
@@ -59,12 +63,20 @@ struct Sections {
     cluster: Cluster,
     redis: Redis,
     nats: Nats,
+    webhooks: Webhooks,
 }
 
 impl Config {
     /// One server that is not one of several.
     pub fn new(server: Server, apps: Vec<App>) -> Self {
-        Self { server, apps, cluster: Cluster::default(), redis: Redis::default(), nats: Nats::default() }
+        Self {
+            server,
+            apps,
+            cluster: Cluster::default(),
+            redis: Redis::default(),
+            nats: Nats::default(),
+            webhooks: Webhooks::default(),
+        }
     }
 
     /// Reads all sources, and checks all that was read: an error here is the last before anything is bound.
@@ -79,7 +91,7 @@ impl Config {
             &sources.flags(),
         ])?)?;
         schema::check(&given, schema::GIVEN)?;
-        let Sections { server, cluster, redis, nats } = merge([&file, &given])?.try_deserialize()?;
+        let Sections { server, cluster, redis, nats, webhooks } = merge([&file, &given])?.try_deserialize()?;
         let apps = apps::apps(&file, &given)?;
         if apps.is_empty() {
             let place = variables.path().display();
@@ -88,7 +100,7 @@ impl Config {
                  environment, or name a config file with [[apps]]; `fanfare serve --dev` needs none"
             )));
         }
-        Ok(Self { server: server.normal(), apps, cluster, redis, nats })
+        Ok(Self { server: server.normal(), apps, cluster, redis, nats, webhooks })
     }
 
     /// A server to try things out with: one app with known credentials, on this machine only. Of `sources` only the

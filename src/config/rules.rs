@@ -113,6 +113,52 @@ pub(super) fn redis_url(text: &str) -> Result<(), &'static str> {
     Err("must be a URL such as redis://user:password@host:6379/0, or rediss:// for TLS")
 }
 
+/// Where webhooks go to.
+pub(super) fn endpoint(text: &str) -> Result<(), &'static str> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or(ENDPOINT)?;
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Err("must not hold a user or a password: send an Authorization header instead, under headers");
+    }
+    let end = authority.rfind(':').filter(|at| !authority[*at..].ends_with(']')).unwrap_or(authority.len());
+    let port = authority[end..].strip_prefix(':');
+    let is_url = rest.bytes().all(|b| b.is_ascii_graphic() && !b"#\"<>\\^`{|}".contains(&b));
+    let named = host(&authority[..end]).is_ok() && port.is_none_or(|port| port.parse().is_ok_and(|port: u16| port > 0));
+    if is_url && named { Ok(()) } else { Err(ENDPOINT) }
+}
+
+const ENDPOINT: &str = "must be a URL such as https://app.example/pusher/webhooks, with http:// or https://, in ASCII, what \
+                        else it has percent-encoded";
+
+/// The IP address that stands in a URL in place of a name.
+pub(super) fn address(url: &str) -> Option<IpAddr> {
+    let authority = url.split_once("://")?.1.split(['/', '?']).next()?;
+    let bare = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map_or(authority, |(host, _)| host);
+    bare_host(bare).parse().ok()
+}
+
+/// A header that webhooks may have besides their own.
+pub(super) fn header(name: &str) -> Result<(), &'static str> {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if name.is_empty() || !name.bytes().all(token) {
+        return Err("must be the name of a header, such as X-Team");
+    }
+    let name = name.to_ascii_lowercase();
+    let own = ["host", "connection", "content-type", "content-length", "transfer-encoding", "expect", "upgrade", "te"];
+    if own.contains(&name.as_str()) || ["x-pusher-", "x-fanfare-"].iter().any(|prefix| name.starts_with(prefix)) {
+        return Err("is set by the server itself: leave it out");
+    }
+    Ok(())
+}
+
+/// What a header holds.
+pub(super) fn header_value(text: &str) -> Result<(), &'static str> {
+    if text.trim() == text && text.bytes().all(|b| (b' '..=b'~').contains(&b) || b == b'\t') {
+        return Ok(());
+    }
+    Err("must be printable ASCII, without blanks around it")
+}
+
 /// A pattern for origins.
 pub(super) fn origin(text: &str) -> Result<(), &'static str> {
     if text.trim().is_empty() || text.trim().contains(char::is_whitespace) {

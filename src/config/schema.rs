@@ -26,11 +26,17 @@ pub(super) enum Kind {
     List(Rule),
     /// Texts, or none.
     Texts(Rule),
+    /// At least one whole number between the two.
+    Numbers(i64, i64),
+    /// At least one of these words.
+    Words(&'static [&'static str]),
+    /// A table with keys of this kind, each with a text.
+    Named(Rule, Rule),
     Table(Keys),
     Tables(Keys),
 }
 
-use Kind::{Choice, Credential, List, Number, Switch, Tables, Text, Texts};
+use Kind::{Choice, Credential, List, Named, Number, Numbers, Switch, Tables, Text, Texts, Words};
 
 /// 16 MiB, the ceiling of `max_message_bytes`: one message is held in memory whole.
 pub(super) const MOST_MESSAGE_BYTES: i64 = 16 * 1024 * 1024;
@@ -43,6 +49,7 @@ pub(super) const FILE: Kind = Kind::Table(&[
     ("nats", Kind::Table(NATS)),
     ("features", Kind::Table(FEATURES)),
     ("limits", Kind::Table(LIMITS)),
+    ("webhooks", Kind::Table(WEBHOOKS)),
     ("apps", Tables(APP)),
 ]);
 
@@ -110,12 +117,46 @@ const APP: Keys = &[
     ("client_events", Choice(&["none", "guarded", "members", "all"])),
     ("allowed_origins", List(rules::origin)),
     ("keys", Tables(KEY)),
+    ("webhooks", Tables(ENDPOINT)),
     ("features", Kind::Table(FEATURES)),
     ("limits", Kind::Table(LIMITS)),
 ];
 
 /// A younger key of an app.
 const KEY: Keys = &[("key", Credential(rules::key)), ("secret", Credential(rules::secret))];
+
+const WEBHOOKS: Keys = &[
+    ("debounce_ms", Number(0, 60_000)),
+    ("timeout_secs", Number(1, 300)),
+    ("retry_after_secs", Numbers(1, 3600)),
+    ("retry_for_secs", Number(0, DAY)),
+    ("queue_bytes", Number(65_536, 1024 * MIB)),
+    ("dead_letters", Number(0, 100_000)),
+    ("journal", Text(rules::any)),
+    ("tls_ca_file", Text(rules::some)),
+    ("endpoints", Tables(ENDPOINT)),
+];
+
+/// An endpoint of webhooks.
+const ENDPOINT: Keys = &[
+    ("url", Text(rules::endpoint)),
+    (
+        "events",
+        Words(&[
+            "channel_occupied",
+            "channel_vacated",
+            "member_added",
+            "member_removed",
+            "client_event",
+            "cache_miss",
+            "subscription_count",
+        ]),
+    ),
+    ("channel_prefix", Text(rules::any)),
+    ("channel_suffix", Text(rules::any)),
+    ("batch", Switch),
+    ("headers", Named(rules::header, rules::header_value)),
+];
 
 const FEATURES: Keys = &[
     ("require_tls", Switch),
@@ -124,6 +165,7 @@ const FEATURES: Keys = &[
     ("watchlist", Switch),
     ("subscription_counts", Switch),
     ("subscription_count_events", Switch),
+    ("private_webhook_targets", Switch),
 ];
 
 const DAY: i64 = 86_400;
@@ -202,6 +244,9 @@ impl Kind {
             (Credential(good), ValueKind::I64(number)) => rule(good, &number.to_string()),
             (List(good), ValueKind::Array(list)) if !list.is_empty() => check_each(path, list, Text(good)),
             (Texts(good), ValueKind::Array(list)) => check_each(path, list, Text(good)),
+            (Numbers(min, max), ValueKind::Array(list)) if !list.is_empty() => check_each(path, list, Number(min, max)),
+            (Words(words), ValueKind::Array(list)) if !list.is_empty() => check_each(path, list, Choice(words)),
+            (Named(name, text), ValueKind::Table(table)) => check_named(path, table, name, text),
             (Tables(keys), ValueKind::Array(list)) => check_each(path, list, Self::Table(keys)),
             _ => wrong(&self.expected(path)),
         }
@@ -215,7 +260,9 @@ impl Kind {
             Text(_) | Credential(_) => "must be text in quotes".to_owned(),
             List(_) => "must list at least one origin, or * for any".to_owned(),
             Texts(_) => "must be a list in brackets, empty or not".to_owned(),
-            Self::Table(_) => format!("must be a table: [{path}]"),
+            Numbers(..) => "must list at least one number".to_owned(),
+            Words(words) => format!("must list at least one of {}", words.join(", ")),
+            Self::Table(_) | Named(..) => format!("must be a table: [{path}]"),
             Tables(_) => format!("must be written as [[{path}]]"),
         }
     }
@@ -223,6 +270,16 @@ impl Kind {
 
 fn check_each(path: &str, list: &[Value], kind: Kind) -> Result<(), Error> {
     list.iter().enumerate().try_for_each(|(at, value)| kind.check(&format!("{path}[{at}]"), value))
+}
+
+fn check_named(path: &str, table: &Table, name: Rule, text: Rule) -> Result<(), Error> {
+    let mut keys: Vec<_> = table.keys().collect();
+    keys.sort_unstable();
+    keys.into_iter().try_for_each(|key| {
+        let (path, value) = (format!("{path}.{key}"), &table[key]);
+        name(key).map_err(|mend| Error::setting(&path, value, mend))?;
+        Text(text).check(&path, value)
+    })
 }
 
 fn check_table(path: &str, table: &Table, keys: Keys) -> Result<(), Error> {

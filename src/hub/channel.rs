@@ -128,7 +128,10 @@ impl Channel {
         };
         delivery.answer(new.socket, new.outbox, confirmation);
         if let Some(cache) = new.cache {
-            let last = cache.last(&self.name, now).unwrap_or_else(|| Frame::cache_miss(&self.name));
+            let last = cache.last(&self.name, now).unwrap_or_else(|| {
+                notes.transitions.miss(&self.name);
+                Frame::cache_miss(&self.name)
+            });
             delivery.answer(new.socket, new.outbox, last);
         }
         state.local.insert(new.socket, new.outbox.clone());
@@ -136,6 +139,7 @@ impl Channel {
             notes.here.fetch_add(1, Ordering::Relaxed);
         }
         notes.journal.count(&self.name);
+        notes.transitions.count(&self.name, || state.subscriptions());
         self.tally(&mut state, &mut delivery, |tally, count| tally.change(count, now));
         Ok(delivery)
     }
@@ -164,6 +168,7 @@ impl Channel {
             }
         }
         notes.journal.count(&self.name);
+        notes.transitions.count(&self.name, || state.subscriptions());
         self.retire(&mut state, notes);
         self.tally(&mut state, &mut delivery, |tally, count| tally.change(count, now));
         (state.retired, delivery)
@@ -259,6 +264,13 @@ impl Channel {
         let state = self.state.read();
         let users = if self.name.kind() == ChannelKind::Presence { state.occupancy.len() } else { 0 };
         Counts { subscriptions: state.subscriptions(), users }
+    }
+
+    /// The name, the number of subscribers and the members, if there is anybody.
+    pub(super) fn standing(&self) -> Option<(ChannelName, usize, Vec<UserId>)> {
+        let state = self.state.read();
+        let users = || state.occupancy.iter().map(|member| member.id.clone()).collect();
+        state.occupied.then(|| (self.name.clone(), state.subscriptions(), users()))
     }
 
     /// The members, in no promised order.

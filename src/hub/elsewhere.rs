@@ -34,6 +34,7 @@ impl Channel {
         }
         let mut delivery = Delivery::default();
         if state.subscriptions() != before {
+            notes.transitions.count(&self.name, || state.subscriptions());
             self.tally(&mut state, &mut delivery, |tally, count| tally.change(count, now));
         }
         self.retire(&mut state, notes);

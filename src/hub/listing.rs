@@ -62,6 +62,14 @@ pub struct Stats {
 }
 
 impl Hub {
+    /// Every channel that somebody is subscribed to, wherever, with the number of subscribers and the members; users' own
+    /// channels, which are nobody else's business (U13), left out.
+    pub fn standing(&self) -> Vec<(ChannelName, usize, Vec<UserId>)> {
+        let channels: Vec<_> = self.channels.iter().map(|entry| entry.value().clone()).collect();
+        let others = channels.iter().filter(|channel| !channel.name.is_user());
+        others.filter_map(|channel| channel.standing()).collect()
+    }
+
     /// Connections and members of a channel, zeros where nobody is.
     pub fn counts(&self, name: &ChannelName) -> Counts {
         self.channel(name).map(|channel| channel.counts()).unwrap_or_default()

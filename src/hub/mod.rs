@@ -38,6 +38,7 @@ pub use outbox::{Outbox, Push};
 use parking_lot::Mutex;
 pub use registration::{Registration, Subscription};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 pub use totals::Share;
 use totals::Totals;
@@ -84,6 +85,7 @@ impl Hub {
     pub fn new(app: Arc<App>, metrics: Arc<Metrics>, now: Instant) -> Self {
         Self {
             cache: Cache::new(&app.limits),
+            transitions: Transitions::new(&app),
             app,
             metrics,
             channels: DashMap::with_shard_amount(SHARDS),
@@ -91,7 +93,6 @@ impl Hub {
             users: Users::default(),
             activity: Activity::new(now),
             journal: Journal::default(),
-            transitions: Transitions::default(),
             tallies: Mutex::default(),
             totals: Totals::default(),
         }
@@ -189,7 +190,10 @@ impl Hub {
     /// Delivers a frame and keeps it for newcomers.
     fn keep(&self, name: &ChannelName, except: Option<SocketId>, now: Instant, frame: &Frame) -> Delivery {
         self.metrics.encodings_total.add(1);
-        let keep = || self.report_forgotten(self.cache.keep(name, frame, now));
+        let keep = || {
+            self.report_forgotten(self.cache.keep(name, frame, now));
+            self.transitions.fill(name);
+        };
         loop {
             let channel = match self.channels.entry(name.clone()) {
                 // Kept while the map's shard is locked: whoever makes the channel finds it in the cache.
@@ -233,14 +237,14 @@ impl Hub {
         }
     }
 
-    /// Starts taking note of what becomes of channels, for [`Hub::transitions`].
-    pub fn observe(&self) {
-        self.transitions.open();
+    /// Ready once something has become of channels that the app's webhooks tell of.
+    pub fn poll_transitions(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.transitions.poll_ready(cx)
     }
 
-    /// What has become of channels, here and on other nodes, since the last time, and how much of it was dropped because
-    /// nobody asked for so long.
-    pub fn transitions(&self) -> (Vec<Transition>, u64) {
+    /// What has become of channels, here and on other nodes, since the last time, of what the app's webhooks tell of; and
+    /// whether some of it was dropped because nobody asked for so long.
+    pub fn transitions(&self) -> (Vec<Transition>, bool) {
         self.transitions.take()
     }
 

@@ -1,12 +1,18 @@
-//! What becomes of an app's channels, wherever it happens: occupied, vacated, members who come and go. Every node finds
-//! them by itself from what all nodes say; of what is undone within moments, one may see both steps and another none.
+//! What becomes of an app's channels, wherever it happens: occupied, vacated, members who come and go, how many there are,
+//! and whether newcomers find something. Every node finds it by itself from what all nodes say; of what is undone within
+//! moments, one may see both steps and another none.
 
-use crate::protocol::{ChannelName, UserId};
+use crate::app::{App, EventKind};
+use crate::protocol::{ChannelKind, ChannelName, UserId};
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 
-/// Transitions that wait to be taken. Of more, the youngest are dropped and counted: nobody takes them.
+/// Transitions that wait to be taken. With more, they are dropped, and how all channels stand is to be asked for.
 const MOST: usize = 100_000;
+/// Channels of which it is remembered that a newcomer found nothing.
+const MOST_MISSED: usize = 10_000;
 
 /// Something that became of a channel. For each channel they alternate: occupied first, vacated last, and between them
 /// each member is added before it is removed.
@@ -29,55 +35,167 @@ pub enum Change {
     MemberAdded(UserId),
     /// A member's last connection went.
     MemberRemoved(UserId),
+    /// There are so many subscribers now; never on presence channels (Q4).
+    Counted(usize),
+    /// Somebody subscribed to this cache channel here and found nothing.
+    Missed,
+    /// Of a channel that somebody found empty: now there is something.
+    Filled,
+}
+
+/// What the app's webhooks tell of; nothing else is noted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wanted {
+    channels: bool,
+    members: bool,
+    counts: bool,
+    misses: bool,
 }
 
 /// The transitions that wait. Its lock is taken last, within a channel's.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Transitions {
-    on: AtomicBool,
-    queue: Mutex<Vec<Transition>>,
-    dropped: AtomicU64,
+    wanted: Wanted,
+    dropped: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: Vec<Transition>,
+    missed: HashSet<ChannelName>,
+    waker: Option<Waker>,
 }
 
 impl Transitions {
-    /// Starts taking note, for somebody who will take them.
-    pub(super) fn open(&self) {
-        self.on.store(true, Ordering::Relaxed);
+    /// Those that the webhooks of `app` tell of.
+    pub(super) fn new(app: &App) -> Self {
+        let want = |kinds: &[EventKind]| app.webhooks.want_any(kinds);
+        let wanted = Wanted {
+            channels: want(&[EventKind::ChannelOccupied, EventKind::ChannelVacated]),
+            members: want(&[EventKind::MemberAdded, EventKind::MemberRemoved]),
+            counts: want(&[EventKind::SubscriptionCount]) && app.features.subscription_counts,
+            misses: want(&[EventKind::CacheMiss]),
+        };
+        Self { wanted, dropped: AtomicBool::new(false), state: Mutex::default() }
     }
 
-    /// Takes note. To be called under the channel's lock, so that they are noted in their order.
+    /// Takes note of who came or went. To be called under the channel's lock, so that it is noted in its order.
     pub(super) fn note(&self, channel: &ChannelName, change: impl FnOnce() -> Change) {
-        if !self.on.load(Ordering::Relaxed) || channel.is_user() {
-            return;
-        }
-        let mut queue = self.queue.lock();
-        if queue.len() < MOST {
-            queue.push(Transition { channel: channel.clone(), change: change() });
-        } else {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+        if (self.wanted.channels || self.wanted.members) && !channel.is_user() {
+            let change = change();
+            let is_wanted = match change {
+                Change::MemberAdded(_) | Change::MemberRemoved(_) => self.wanted.members,
+                _ => self.wanted.channels,
+            };
+            if is_wanted {
+                self.push(&mut self.state.lock(), channel, change);
+            }
         }
     }
 
-    /// Takes those that wait, and how many were dropped since the last time.
-    pub(super) fn take(&self) -> (Vec<Transition>, u64) {
-        (std::mem::take(&mut *self.queue.lock()), self.dropped.swap(0, Ordering::Relaxed))
+    /// Takes note of how many there are, likewise.
+    pub(super) fn count(&self, channel: &ChannelName, count: impl FnOnce() -> usize) {
+        if self.wanted.counts && matches!(channel.kind(), ChannelKind::Public | ChannelKind::Private) {
+            self.push(&mut self.state.lock(), channel, Change::Counted(count()));
+        }
+    }
+
+    /// Takes note that a newcomer found nothing.
+    pub(super) fn miss(&self, channel: &ChannelName) {
+        if self.wanted.misses {
+            let mut state = self.state.lock();
+            if state.missed.len() < MOST_MISSED {
+                state.missed.insert(channel.clone());
+            }
+            self.push(&mut state, channel, Change::Missed);
+        }
+    }
+
+    /// Takes note that there is something for newcomers.
+    pub(super) fn fill(&self, channel: &ChannelName) {
+        if self.wanted.misses {
+            let mut state = self.state.lock();
+            if state.missed.remove(channel) {
+                self.push(&mut state, channel, Change::Filled);
+            }
+        }
+    }
+
+    fn push(&self, state: &mut State, channel: &ChannelName, change: Change) {
+        if state.queue.len() < MOST {
+            state.queue.push(Transition { channel: channel.clone(), change });
+        } else {
+            self.dropped.store(true, Ordering::Relaxed);
+        }
+        if let Some(waker) = state.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Ready once there is something to take.
+    pub(super) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if !state.queue.is_empty() {
+            return Poll::Ready(());
+        }
+        state.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Takes those that wait, and whether others were dropped since the last time.
+    pub(super) fn take(&self) -> (Vec<Transition>, bool) {
+        let mut state = self.state.lock();
+        (std::mem::take(&mut state.queue), self.dropped.swap(false, Ordering::Relaxed))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::{Endpoint, Endpoints};
+
+    fn transitions(events: &[EventKind]) -> Transitions {
+        let webhooks = Endpoints::new([Endpoint { events: events.to_vec(), ..Endpoint::default() }]);
+        Transitions::new(&App { webhooks, ..App::new("1", "key", "secret") })
+    }
+
+    fn name(name: &str) -> ChannelName {
+        ChannelName::parse(name, 164).unwrap()
+    }
 
     #[test]
-    fn nothing_is_noted_that_nobody_takes() {
-        let transitions = Transitions::default();
-        let (channel, own) = ["a", "#server-to-user-1"].map(|name| ChannelName::parse(name, 164).unwrap()).into();
-        transitions.note(&channel, || panic!("nobody takes it"));
-        transitions.open();
-        transitions.note(&own, || panic!("nobody's business"));
-        (0..MOST + 2).for_each(|_| transitions.note(&channel, || Change::Occupied));
+    fn nothing_is_noted_that_nobody_is_told() {
+        let transitions = Transitions::new(&App::new("1", "key", "secret"));
+        transitions.note(&name("a"), || panic!("nobody is told"));
+        transitions.count(&name("a"), || panic!("nobody is told"));
+        transitions.miss(&name("cache-a"));
+        transitions.fill(&name("cache-a"));
+        assert_eq!(transitions.take(), (Vec::new(), false));
+        let transitions = self::transitions(&[EventKind::MemberAdded]);
+        transitions.note(&name("#server-to-user-1"), || panic!("nobody's business"));
+        transitions.note(&name("a"), || Change::Occupied);
+        assert_eq!(transitions.take(), (Vec::new(), false));
+    }
+
+    #[test]
+    fn of_too_many_the_youngest_are_dropped() {
+        let transitions = transitions(&[EventKind::ChannelVacated]);
+        (0..MOST + 2).for_each(|_| transitions.note(&name("a"), || Change::Occupied));
         let (taken, dropped) = transitions.take();
-        assert_eq!((taken.len(), dropped), (MOST, 2));
-        assert_eq!(transitions.take(), (Vec::new(), 0));
+        assert_eq!((taken.len(), dropped), (MOST, true));
+        assert_eq!(transitions.take(), (Vec::new(), false));
+    }
+
+    #[test]
+    fn what_was_missed_is_filled_once() {
+        let (transitions, channel) = (transitions(&[EventKind::CacheMiss]), name("cache-a"));
+        transitions.fill(&channel);
+        transitions.miss(&channel);
+        transitions.miss(&channel);
+        transitions.fill(&channel);
+        transitions.fill(&channel);
+        let changes: Vec<_> = transitions.take().0.into_iter().map(|transition| transition.change).collect();
+        assert_eq!(changes, [Change::Missed, Change::Missed, Change::Filled]);
     }
 }

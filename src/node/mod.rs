@@ -19,11 +19,13 @@ use crate::protocol::json::{one_line, text};
 use crate::protocol::presence::Member;
 use crate::protocol::signature::{verify_channel, verify_user};
 use crate::protocol::{ChannelKind, ChannelName, CloseCode, Frame, Refusal, Rejection, SocketId, User, UserId};
+pub use crate::webhooks::{Attempt, Dead, EventId, Silent, Status, Webhooks};
 pub use nodes::NodeStatus;
 use serde_json::value::RawValue;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
+pub use transitions::News;
 
 /// This process as a broadcast server, whatever carries its connections.
 #[derive(Debug)]
@@ -33,6 +35,7 @@ pub struct Node {
     hubs: Hubs,
     metrics: Arc<Metrics>,
     cluster: Option<Cluster>,
+    webhooks: Option<Webhooks>,
 }
 
 /// Something said on a channel.
@@ -82,10 +85,17 @@ impl Node {
         let now = Instant::now();
         let hub = |app: &Arc<App>| (app.id.clone(), Arc::new(Hub::new(app.clone(), metrics.clone(), now)));
         let hubs: Hubs = Arc::new(apps.iter().map(hub).collect());
-        if tracing::enabled!(tracing::Level::DEBUG) {
-            hubs.values().for_each(|hub| hub.observe());
-        }
-        Self { me, apps, hubs, metrics, cluster: None }
+        Self { me, apps, hubs, metrics, cluster: None, webhooks: None }
+    }
+
+    /// The node as one that tells back ends what happens.
+    pub fn telling(self, webhooks: Option<Webhooks>) -> Self {
+        Self { webhooks, ..self }
+    }
+
+    /// What tells back ends what happens; `None` if no app has an endpoint.
+    pub fn webhooks(&self) -> Option<&Webhooks> {
+        self.webhooks.as_ref()
     }
 
     /// The node as one of several, which `join` makes of its hubs.
@@ -104,6 +114,11 @@ impl Node {
     /// The app that a back end names by id.
     pub fn app(&self, id: &str) -> Option<&Arc<App>> {
         self.apps.by_id(id)
+    }
+
+    /// Every app.
+    pub fn apps(&self) -> impl Iterator<Item = &Arc<App>> {
+        self.apps.iter()
     }
 
     /// The app that a client names by key.
@@ -244,6 +259,7 @@ impl Node {
                 reach
             }
         };
+        self.tell_of_client_event(app, &event);
         event.log(app, &reach);
         reach
     }
@@ -252,7 +268,6 @@ impl Node {
     pub fn sweep(&self) {
         let now = Instant::now();
         self.hubs.values().for_each(|hub| hub.sweep(now));
-        self.log_transitions();
     }
 
     /// Connections of all apps.

@@ -1,34 +1,68 @@
-//! What becomes of channels on all nodes, as this one sees it, and whether it is the one that speaks for them.
+//! What becomes of channels, for webhooks to tell of.
 
-use super::{Change, Node};
+use super::{Event, Node, Transition};
 use crate::app::App;
-use crate::cluster::Cluster;
-use crate::protocol::ChannelName;
+use crate::webhooks::ClientEvent;
+use std::task::{Context, Poll};
+
+/// What has become of an app's channels.
+#[derive(Debug)]
+pub struct News {
+    /// The app's id.
+    pub app: String,
+    /// What has become of them, in order.
+    pub transitions: Vec<Transition>,
+    /// How all of them stand after that, if some of it is not known: each with the number of its subscribers, and its
+    /// members.
+    pub standing: Option<Vec<(String, usize, Vec<String>)>>,
+}
 
 impl Node {
-    /// Whether this node speaks for a channel where only one may: the only node, or the channel's home among several.
-    pub fn is_home(&self, app: &App, channel: &ChannelName) -> bool {
-        self.cluster.as_ref().is_none_or(|cluster: &Cluster| cluster.is_home(&app.id, channel))
+    /// Ready once something has become of channels that webhooks tell of.
+    pub fn poll_transitions(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut ready = Poll::Pending;
+        for hub in self.hubs.values() {
+            if hub.poll_transitions(cx).is_ready() {
+                ready = Poll::Ready(());
+            }
+        }
+        ready
     }
 
-    /// Logs what has become of channels since the last time.
-    pub(super) fn log_transitions(&self) {
-        for hub in self.hubs.values() {
-            let app = hub.app();
-            let (transitions, dropped) = hub.transitions();
-            for transition in transitions {
-                let (what, user) = match &transition.change {
-                    Change::Occupied => ("channel occupied", None),
-                    Change::Vacated => ("channel vacated", None),
-                    Change::MemberAdded(user) => ("member added", Some(user.as_str())),
-                    Change::MemberRemoved(user) => ("member removed", Some(user.as_str())),
-                };
-                let home = self.is_home(app, &transition.channel);
-                tracing::debug!(app.id = app.id, channel.name = %transition.channel, user.id = user, home, "{what}");
+    /// What has become of channels since the last time, by app.
+    pub fn transitions(&self) -> Vec<News> {
+        let mut all = Vec::new();
+        for (app, hub) in self.hubs.iter() {
+            let (transitions, some_are_lost) = hub.transitions();
+            if !transitions.is_empty() || some_are_lost {
+                let standing = some_are_lost.then(|| {
+                    let plain = |(channel, count, users): (
+                        crate::protocol::ChannelName,
+                        usize,
+                        Vec<crate::protocol::UserId>,
+                    )| {
+                        let users = users.iter().map(|user| user.as_str().to_owned()).collect();
+                        (channel.as_str().to_owned(), count, users)
+                    };
+                    hub.standing().into_iter().map(plain).collect()
+                });
+                all.push(News { app: app.clone(), transitions, standing });
             }
-            if dropped > 0 {
-                tracing::debug!(app.id = app.id, dropped, "more has become of channels than is logged");
-            }
+        }
+        all
+    }
+
+    /// Has webhooks tell what a client said.
+    pub(super) fn tell_of_client_event(&self, app: &App, event: &Event<'_>) {
+        let (Some(webhooks), Some(socket)) = (&self.webhooks, event.except) else { return };
+        if webhooks.want_client_events(&app.id, event.channel.as_str()) {
+            let said = ClientEvent {
+                event: event.name.to_owned(),
+                data: event.data.to_owned(),
+                socket_id: socket.to_string(),
+                user_id: event.user_id.map(|user| user.as_str().to_owned()),
+            };
+            webhooks.said(&app.id, event.channel.as_str(), said);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The listener: builds the parts, serves WebSockets and the HTTP API on one port, and stops in order.
 
 mod bus;
+mod telling;
 
 use crate::api::{self, Api, ApiError};
 use crate::app::Apps;
@@ -10,6 +11,7 @@ use crate::node::{Identity, Node};
 use crate::protocol::CloseCode;
 use crate::transport::deadline::Deadline;
 use crate::transport::ws::{self, Upgrades};
+use crate::webhooks::{self, Webhooks};
 use axum::Router;
 use axum::extract::Request;
 use axum::response::IntoResponse;
@@ -31,6 +33,8 @@ use tokio_util::task::TaskTracker;
 const HEAD_BYTES: usize = 32 * 1024;
 /// From the stop signal to the exit.
 const STOP_WITHIN: Duration = Duration::from_secs(9);
+/// How long webhooks may take after the last connection is gone, if nothing is left of that time.
+const LAST_WEBHOOKS: Duration = Duration::from_millis(100);
 /// The part of it over which connections are closed, so that clients do not all come back at once (E4).
 const CLOSE_OVER: Duration = Duration::from_secs(2);
 /// How long a request that is under way at the stop signal may take.
@@ -49,6 +53,7 @@ pub struct Server {
     node: Arc<Node>,
     http: Http,
     cluster: Option<(Cluster, Actor)>,
+    webhooks: Option<webhooks::Actor>,
 }
 
 /// Why a server could not start.
@@ -121,7 +126,10 @@ impl Server {
                 (node, Some(cluster))
             }
         };
-        let node = Arc::new(node);
+        let told: Vec<_> = node.apps().cloned().collect();
+        let webhooks = Webhooks::new(node.identity().id, &config.webhooks, &told, node.metrics().clone());
+        let (webhooks, telling) = webhooks.map_err(Fatal::Settings)?.unzip();
+        let node = Arc::new(node.telling(webhooks));
         let tasks = TaskTracker::new();
         let upgrades = Upgrades { node: node.clone(), tasks: tasks.clone() };
         let body_timeout = Duration::from_secs(body_timeout_secs.into());
@@ -129,7 +137,7 @@ impl Server {
         let header_timeout = Duration::from_secs(header_timeout_secs.into());
         let router = router(upgrades, api, &path);
         let http = Http { router, header_timeout, write_timeout: body_timeout, tasks, stop: CancellationToken::new() };
-        Ok(Self { listener, node, http, cluster })
+        Ok(Self { listener, node, http, cluster, webhooks: telling })
     }
 
     /// The address listened on, with the port that was found where 0 was asked for.
@@ -144,7 +152,8 @@ impl Server {
 
     /// Serves until `stop` resolves, then closes every connection with 4200 and returns within 10 s.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { listener, node, http, cluster } = self;
+        let Self { listener, node, http, cluster, webhooks } = self;
+        let telling = webhooks.map(|actor| tokio::spawn(actor.run()));
         let (cluster, actor) = cluster.unzip();
         let tasks = cluster.as_ref().zip(actor).map(|(cluster, actor)| {
             // Ended below, once there is nothing more to say.
@@ -154,13 +163,19 @@ impl Server {
             () = stop => {}
             () = accept(&listener, &http) => {}
             () = sweep(&node) => {}
+            () = tell(&node) => {}
         }
+        let start = Instant::now();
         drop(listener);
         drain(&node, &http).await;
+        if let Some(webhooks) = node.webhooks() {
+            telling::tell_all(&node, webhooks).await;
+            webhooks.stop(STOP_WITHIN.saturating_sub(start.elapsed()).max(LAST_WEBHOOKS)).await;
+        }
         if let Some(cluster) = cluster {
             cluster.leave(LEAVE_WITHIN).await;
         }
-        tasks.iter().flatten().for_each(tokio::task::JoinHandle::abort);
+        tasks.iter().flatten().chain(&telling).for_each(tokio::task::JoinHandle::abort);
     }
 }
 
@@ -193,6 +208,14 @@ async fn sweep(node: &Node) {
     loop {
         due.tick().await;
         node.sweep();
+    }
+}
+
+/// Hands on what happens to webhooks, if there are any.
+async fn tell(node: &Node) {
+    match node.webhooks() {
+        Some(webhooks) => telling::tell(node, webhooks).await,
+        None => std::future::pending().await,
     }
 }
 

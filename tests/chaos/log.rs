@@ -36,7 +36,7 @@ impl Log {
         }
         if let Some((what, comes)) = transition(line) {
             self.take(what, comes, line);
-        } else if line.contains("more has become of channels than is logged") {
+        } else if line.contains("more has become of channels than webhooks could be made of") {
             self.world.count("logs cut short");
             self.world.state().nodes[self.place.node].present = None;
         } else if !line.contains(" DEBUG ") {

@@ -26,7 +26,9 @@ impl Node {
         std::fs::write(folder.join(".env"), env).unwrap();
         // The first node lets little wait for the bus, and so refuses events while that is away.
         let little = if index == 0 { "cluster.outage_bytes = 65_536\n" } else { "" };
-        std::fs::write(folder.join("fanfare.toml"), config + little).unwrap();
+        let webhooks =
+            "[[webhooks.endpoints]]\nurl = \"http://127.0.0.1:9/\"\n[features]\nprivate_webhook_targets = true\n";
+        std::fs::write(folder.join("fanfare.toml"), config + little + webhooks).unwrap();
         let node = Self { index, port: free_port(), folder, world: world.clone(), running: Mutex::default() };
         node.again();
         node

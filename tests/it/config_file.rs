@@ -1,7 +1,7 @@
 //! The files that people read and copy say what the code does: `config/fanfare.toml`, `.env.example`, `README.md`.
 
-use fanfare::app::{ClientEvents, Features, Limits, MessageRate};
-use fanfare::config::{Cluster, Config, Nats, Redis, Server, Sources};
+use fanfare::app::{ClientEvents, Endpoint, EventKind, Features, Limits, MessageRate};
+use fanfare::config::{Cluster, Config, Nats, Redis, Server, Sources, Webhooks};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -70,7 +70,7 @@ fn without_reference(words: &str) -> String {
 }
 
 /// Table, source and struct of every setting in the config file.
-const TABLES: [(&str, &str, &str); 8] = [
+const TABLES: [(&str, &str, &str); 10] = [
     ("server", "src/config/server.rs", "Server"),
     ("cluster", "src/config/cluster.rs", "Cluster"),
     ("redis", "src/config/redis.rs", "Redis"),
@@ -78,6 +78,8 @@ const TABLES: [(&str, &str, &str); 8] = [
     ("features", "src/app/features.rs", "Features"),
     ("limits", "src/app/limits.rs", "Limits"),
     ("limits.message_rate", "src/app/limits.rs", "MessageRate"),
+    ("webhooks", "src/config/webhooks.rs", "Webhooks"),
+    ("webhooks.endpoints", "src/app/endpoint.rs", "Endpoint"),
     ("apps", "src/app/mod.rs", "App"),
 ];
 
@@ -119,6 +121,7 @@ fn the_config_file_holds_the_defaults() {
     let config = load(Some(file("defaults", APP)), Some(path("config/fanfare.toml"))).unwrap();
     assert_eq!(config.server, Server::default());
     assert_eq!((config.cluster, config.redis, config.nats), Default::default());
+    assert_eq!(config.webhooks, Webhooks::default());
     assert_eq!(config.apps[0].limits, Limits::default());
     assert_eq!(config.apps[0].features, Features::default());
 }
@@ -137,10 +140,18 @@ fn the_examples_of_the_config_file_are_settings() {
     assert_eq!(config.nats.tls_key_file, Some("/etc/fanfare/nats-key.pem".into()));
     let Nats { username, password, token, .. } = config.nats;
     assert_eq!([username, password, token], ["fanfare", "my-nats-password", "my-nats-token"].map(text));
+    let url = "https://app.example/pusher/webhooks".to_owned();
+    let headers = vec![("X-Team".to_owned(), "realtime".to_owned())];
+    let shared = Endpoint { url, headers, ..Endpoint::default() };
+    let tls_ca_file = Some("/etc/fanfare/webhooks-ca.pem".into());
+    assert_eq!(config.webhooks, Webhooks { tls_ca_file, endpoints: vec![shared.clone()], ..Webhooks::default() });
     let [app] = config.apps.as_slice() else { panic!("one app") };
     let message_rate = Some(MessageRate { max_attempts: 60, decay_secs: 60, terminate: false });
     assert_eq!(app.limits, Limits { message_rate, max_presence_members: 500, ..Limits::default() });
     assert_eq!(app.features, Features { watchlist: true, ..Features::default() });
+    let (url, events) = ("https://app.example/app-webhooks".to_owned(), EventKind::ALL[..2].into());
+    let own = Endpoint { url, events, ..Endpoint::default() };
+    assert_eq!(app.webhooks.iter().map(|(_, endpoint)| endpoint).collect::<Vec<_>>(), [&shared, &own]);
     assert_eq!(app.keys.iter().collect::<Vec<_>>(), ["my-app-key", "my-next-key"]);
     assert!(app.enabled && app.client_events == ClientEvents::default() && app.allowed_origins == Default::default());
 }

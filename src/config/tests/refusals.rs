@@ -185,7 +185,9 @@ fn toml_settings() {
     toml("[sever]\nport = 1", &format!("sever is not a setting {file}: did you mean server?"));
     toml(
         "[public]\nport = 1",
-        &format!("public is not a setting {file}: known here are server, cluster, redis, nats, features, limits, apps"),
+        &format!(
+            "public is not a setting {file}: known here are server, cluster, redis, nats, features, limits, webhooks, apps"
+        ),
     );
     toml(
         "[limits]\nmax_conections = 1",

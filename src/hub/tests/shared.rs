@@ -1,6 +1,7 @@
 //! Several hubs that tell each other what is so on them, over links that delay, lose and break.
 
 use super::*;
+use crate::app::{Endpoint, Endpoints};
 use crate::hub::{Change, Changes, Fact, SignIn, Transition};
 use crate::protocol::{NodeId, UserId};
 use proptest::prelude::*;
@@ -25,11 +26,12 @@ struct Cluster {
 
 impl Cluster {
     fn new(limits: &Limits) -> Self {
-        let hubs: Vec<_> = (0..NODES).map(|_| hub(limits.clone())).collect();
-        for hub in &hubs {
-            hub.share();
-            hub.observe();
-        }
+        let webhooks = Endpoints::new([Endpoint::default()]);
+        let app = App { limits: limits.clone(), webhooks, ..App::new("1", "key", "secret") };
+        let app = Arc::new(app);
+        let hub = |_| Arc::new(Hub::new(app.clone(), Arc::default(), Instant::now()));
+        let hubs: Vec<_> = (0..NODES).map(hub).collect();
+        hubs.iter().for_each(|hub| hub.share());
         Self { hubs, links: HashMap::new() }
     }
 

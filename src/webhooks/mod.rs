@@ -1,0 +1,248 @@
+//! Tells back ends what happens: decides what is worth telling, and posts it to the apps' endpoints until they have taken
+//! it (spec section 6).
+//!
+//! What is decided is written to a journal, then waits in one queue for each endpoint, from which one task sends it in
+//! order. What an endpoint does not take in time becomes a dead letter, which can be replayed.
+//!
+//! Must not know: the bus, sockets of clients, or how the hub finds out what happens.
+
+mod actor;
+mod book;
+mod deliver;
+mod desk;
+mod event;
+mod guard;
+mod home;
+mod journal;
+mod op;
+mod queue;
+mod request;
+mod schedule;
+mod sender;
+mod standing;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+use crate::app::{App, Endpoint, EventKind};
+use crate::hub::Transition;
+use crate::metrics::Metrics;
+use crate::protocol::NodeId;
+pub use actor::Actor;
+pub use book::Dead;
+pub use event::{ClientEvent, Event, EventId};
+use journal::Claim;
+use queue::Queue;
+pub use queue::{Attempt, Health};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{sleep, timeout};
+
+/// What may wait for the task, in messages.
+const INPUTS: usize = 4096;
+/// Between two looks whether everything is sent that can be before a stop.
+const LOOK: Duration = Duration::from_millis(10);
+/// How long the last lines of the journal may take.
+const LAST_WRITE: Duration = Duration::from_millis(500);
+/// How long an answer of the task may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The webhooks of all apps. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Webhooks(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    inputs: mpsc::Sender<Input>,
+    apps: HashMap<String, Arc<App>>,
+    /// By app and endpoint.
+    queues: HashMap<(String, String), Arc<Queue>>,
+    metrics: Arc<Metrics>,
+}
+
+/// What the task is told.
+#[derive(Debug)]
+enum Input {
+    /// This has become of an app's channels.
+    Changed { app: String, transitions: Vec<Transition> },
+    /// So all of an app's channels stand.
+    Stand { app: String, channels: Vec<(String, usize, Vec<String>)> },
+    /// A client said something.
+    Said { app: String, channel: String, said: ClientEvent },
+    /// An endpoint has taken events.
+    Taken { app: String, endpoint: String, events: Vec<EventId> },
+    /// An endpoint has not taken events in time.
+    GivenUp { app: String, endpoint: String, events: Vec<EventId>, why: String },
+    /// Somebody asks for an app's dead letters.
+    Dead(String, oneshot::Sender<Vec<(String, Dead)>>),
+    /// Somebody wants dead letters sent after all.
+    Replay { app: String, endpoint: Option<String>, events: Option<Vec<EventId>>, reply: oneshot::Sender<usize> },
+    /// Nothing more is decided.
+    Stop,
+    /// Everything is to be written.
+    Close(oneshot::Sender<()>),
+}
+
+/// How an endpoint does, and what it is told of.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Its id.
+    pub id: String,
+    /// What it is told of.
+    pub endpoint: Endpoint,
+    /// How it does.
+    pub health: Health,
+    /// Dead letters that are kept for it.
+    pub dead: usize,
+}
+
+/// The task is not there, or has no time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the webhooks do not answer; the server is starting, stopping or overloaded: try again")]
+pub struct Silent;
+
+impl Webhooks {
+    /// Those of `apps`, on the node `me`, and the task that does the work; `None` if there are none. Fails on settings
+    /// that could never work.
+    pub fn new(
+        me: NodeId,
+        settings: &crate::config::Webhooks,
+        apps: &[Arc<App>],
+        metrics: Arc<Metrics>,
+    ) -> Result<Option<(Self, Actor)>, String> {
+        let apps: HashMap<_, _> =
+            apps.iter().filter(|app| !app.webhooks.is_empty()).map(|app| (app.id.clone(), app.clone())).collect();
+        if apps.is_empty() {
+            return Ok(None);
+        }
+        let tls = match &settings.tls_ca_file {
+            None => deliver::trust(None)?,
+            Some(path) => {
+                let wrong = |why: String| {
+                    format!("webhooks.tls_ca_file is {}: {why}; name a file with certificates in PEM", path.display())
+                };
+                let ca = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+                deliver::trust(Some(&ca)).map_err(wrong)?
+            }
+        };
+        let path = &settings.journal;
+        let claim = match path.as_os_str().is_empty() {
+            true => None,
+            false => Some(Claim::new(path).map_err(|error| {
+                let path = path.display();
+                format!(
+                    "webhooks.journal is {path}, which cannot be written ({error}): name a file in a folder that this user \
+                     may write to, or \"\" for none"
+                )
+            })?),
+        };
+        let (inputs, received) = mpsc::channel(INPUTS);
+        let ids =
+            |app: &Arc<App>| app.webhooks.iter().map(|(id, _)| (app.id.clone(), id.to_owned())).collect::<Vec<_>>();
+        let queues = apps.values().flat_map(ids).map(|key| (key, Arc::<Queue>::default())).collect();
+        let webhooks = Self(Arc::new(Shared { inputs, apps, queues, metrics }));
+        let actor = Actor::new(&webhooks, me, settings, &tls, claim, received);
+        Ok(Some((webhooks, actor)))
+    }
+
+    /// Takes note of what has become of an app's channels.
+    pub async fn changed(&self, app: &str, transitions: Vec<Transition>) {
+        self.tell(Input::Changed { app: app.to_owned(), transitions }).await;
+    }
+
+    /// Takes note of how all of an app's channels stand: each with the number of its subscribers, and its members.
+    pub async fn stand(&self, app: &str, channels: Vec<(String, usize, Vec<String>)>) {
+        self.tell(Input::Stand { app: app.to_owned(), channels }).await;
+    }
+
+    /// Whether any endpoint of the app wants to hear what clients say on the channel.
+    pub fn want_client_events(&self, app: &str, channel: &str) -> bool {
+        let app = self.0.apps.get(app);
+        app.is_some_and(|app| app.webhooks.wanting(EventKind::ClientEvent, channel).next().is_some())
+    }
+
+    /// Takes note of what a client said. It never waits: what comes while too much waits is dropped, and counted.
+    pub fn said(&self, app: &str, channel: &str, said: ClientEvent) {
+        let input = Input::Said { app: app.to_owned(), channel: channel.to_owned(), said };
+        if self.0.inputs.try_send(input).is_err() && self.0.metrics.webhook_dropped_total.add(1).is_multiple_of(10_000)
+        {
+            tracing::error!(app.id = app, "client events are dropped: more come than webhooks can be made of");
+        }
+    }
+
+    /// The endpoints of an app and how they do.
+    pub async fn status(&self, app: &str) -> Result<Vec<Status>, Silent> {
+        let dead = self.dead(app).await?;
+        let now = now();
+        let Some(app) = self.0.apps.get(app) else { return Ok(Vec::new()) };
+        let status = |(id, endpoint): (&str, &Endpoint)| Status {
+            id: id.to_owned(),
+            endpoint: endpoint.clone(),
+            health: self.0.queues[&(app.id.clone(), id.to_owned())].health(now),
+            dead: dead.iter().filter(|(of, _)| of == id).count(),
+        };
+        Ok(app.webhooks.iter().map(status).collect())
+    }
+
+    /// The dead letters of an app, each with the id of its endpoint, oldest first.
+    pub async fn dead(&self, app: &str) -> Result<Vec<(String, Dead)>, Silent> {
+        self.ask(|reply| Input::Dead(app.to_owned(), reply)).await
+    }
+
+    /// Sends dead letters of an app after all: those of one endpoint, or of all, and some of them, or all. How many there
+    /// were.
+    pub async fn replay(
+        &self,
+        app: &str,
+        endpoint: Option<String>,
+        events: Option<Vec<EventId>>,
+    ) -> Result<usize, Silent> {
+        self.ask(|reply| Input::Replay { app: app.to_owned(), endpoint, events, reply }).await
+    }
+
+    /// Decides nothing more, and sends what waits, for as long as that works and `within` allows. What is left waits in
+    /// the journal.
+    pub async fn stop(&self, within: Duration) {
+        let end = now() + within;
+        self.tell(Input::Stop).await;
+        let _ = timeout(within, self.written()).await;
+        while now() < end && !self.0.queues.values().all(|queue| queue.is_at_rest(now())) {
+            sleep(LOOK).await;
+        }
+        let _ = timeout(LAST_WRITE, self.written()).await;
+    }
+
+    /// Waits until the task has done all that it was told before.
+    async fn written(&self) {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Input::Close(reply)).await;
+        let _ = answer.await;
+    }
+
+    async fn ask<T>(&self, input: impl FnOnce(oneshot::Sender<T>) -> Input) -> Result<T, Silent> {
+        let (reply, answer) = oneshot::channel();
+        let asked = async {
+            self.tell(input(reply)).await;
+            answer.await
+        };
+        timeout(PATIENCE, asked).await.map_err(|_| Silent)?.map_err(|_| Silent)
+    }
+
+    /// Waits while much waits already. Without the task nothing is done any more.
+    async fn tell(&self, input: Input) {
+        let _ = self.0.inputs.send(input).await;
+    }
+}
+
+/// The time by the runtime's clock, which tests can wind.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Milliseconds since 1970.
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

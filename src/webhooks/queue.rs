@@ -1,0 +1,168 @@
+//! What waits for one endpoint, and what became of what was sent there.
+
+use super::event::{Event, EventId};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// Attempts that are remembered.
+const LOG: usize = 100;
+
+/// One endpoint's queue, between the one who fills it and the one who empties it.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    events: VecDeque<(Instant, Arc<Event>)>,
+    paused: bool,
+    log: VecDeque<Attempt>,
+    attempts: u64,
+    failures: u64,
+    delivered: u64,
+    /// When it is tried again, after a failure.
+    next_try: Option<Instant>,
+    busy: bool,
+}
+
+/// An attempt to tell an endpoint something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// When it began, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// What the receiver knows it by, whatever the attempt.
+    pub delivery: String,
+    /// How many events it carried.
+    pub events: usize,
+    /// The how manieth it was in a row, if those before failed.
+    pub attempt: u32,
+    /// The status of the answer, if there was one.
+    pub status: Option<u16>,
+    /// Why it failed, if it did.
+    pub failure: Option<String>,
+    /// How long it took.
+    pub took: Duration,
+    /// After how long the endpoint is tried again, after a failure.
+    pub again_in: Option<Duration>,
+}
+
+/// How an endpoint does.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
+    /// Events that wait.
+    pub waiting: usize,
+    /// How long the oldest of them waits.
+    pub oldest: Duration,
+    /// Requests made.
+    pub attempts: u64,
+    /// Those of them that failed.
+    pub failures: u64,
+    /// Events that were taken.
+    pub delivered: u64,
+    /// The last attempts, oldest first.
+    pub log: Vec<Attempt>,
+    /// Whether nothing is sent, because this node does not know yet what others have sent.
+    pub paused: bool,
+}
+
+impl Queue {
+    /// Has an event wait.
+    pub(super) fn push(&self, event: Arc<Event>, now: Instant) {
+        self.state.lock().events.push_back((now, event));
+        self.changed.notify_one();
+    }
+
+    /// Has an event wait no longer.
+    pub(super) fn withdraw(&self, id: EventId) {
+        self.state.lock().events.retain(|(_, event)| event.id != id);
+        self.changed.notify_one();
+    }
+
+    /// Holds everything back, or no longer.
+    pub(super) fn pause(&self, paused: bool) {
+        let was = std::mem::replace(&mut self.state.lock().paused, paused);
+        if was != paused {
+            self.changed.notify_one();
+        }
+    }
+
+    /// The first events, at most so many, once there are any and they may be sent. They stay in the queue.
+    pub(super) async fn first(&self, most: usize) -> Vec<(Instant, Arc<Event>)> {
+        loop {
+            {
+                let mut state = self.state.lock();
+                state.busy = !state.paused && !state.events.is_empty();
+                if state.busy {
+                    return state.events.iter().take(most).cloned().collect();
+                }
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    /// Whether there are so many.
+    pub(super) fn has(&self, count: usize) -> bool {
+        self.state.lock().events.len() >= count
+    }
+
+    /// Takes note of an attempt, which took these events if it succeeded.
+    pub(super) fn attempted(&self, attempt: Attempt, events: &[EventId], now: Instant) {
+        let mut state = self.state.lock();
+        state.attempts += 1;
+        state.next_try = attempt.again_in.map(|pause| now + pause);
+        if attempt.failure.is_some() {
+            state.failures += 1;
+        } else {
+            state.delivered += events.len() as u64;
+            state.events.retain(|(_, event)| !events.contains(&event.id));
+        }
+        if state.log.len() == LOG {
+            state.log.pop_front();
+        }
+        state.log.push_back(attempt);
+    }
+
+    /// Takes out what has waited for so long, at a time when nothing was taken.
+    pub(super) fn expire(&self, failing_since: Instant, patience: Duration, now: Instant) -> Vec<EventId> {
+        let mut expired = Vec::new();
+        self.state.lock().events.retain(|(since, event)| {
+            let is_over = now.saturating_duration_since((*since).max(failing_since)) >= patience;
+            if is_over {
+                expired.push(event.id);
+            }
+            !is_over
+        });
+        expired
+    }
+
+    /// Waits until it is time for another attempt.
+    pub(super) async fn rest(&self, pause: Duration) {
+        tokio::time::sleep(pause).await;
+        self.state.lock().next_try = None;
+    }
+
+    /// Whether nothing will happen for a while: nothing waits, or what waits is held back or waits for another try.
+    pub(super) fn is_at_rest(&self, now: Instant) -> bool {
+        let state = self.state.lock();
+        state.events.is_empty() || state.paused || state.next_try.is_some_and(|at| at > now)
+    }
+
+    /// How the endpoint does.
+    pub(super) fn health(&self, now: Instant) -> Health {
+        let state = self.state.lock();
+        Health {
+            waiting: state.events.len(),
+            oldest: state.events.front().map_or(Duration::ZERO, |(since, _)| now.saturating_duration_since(*since)),
+            attempts: state.attempts,
+            failures: state.failures,
+            delivered: state.delivered,
+            log: state.log.iter().cloned().collect(),
+            paused: state.paused,
+        }
+    }
+}

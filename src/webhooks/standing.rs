@@ -1,0 +1,234 @@
+//! How a channel stands, and how back ends know it to stand: what differs is what they are to be told. Pure: time is a
+//! parameter.
+//!
+//! What is undone before it was told needs no telling, so a page change or a storm of reconnects says nothing.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// Up to so many subscribers every change of their number is told (spec 6.2).
+const SMALL: usize = 100;
+/// Above it, there is at least so long between two tellings.
+const COUNT_PAUSE: Duration = Duration::from_secs(5);
+/// After one `cache_miss` there is at least so long until the next one for the same channel, unless it was filled (K7).
+pub(super) const MISS_PAUSE: Duration = Duration::from_secs(10);
+
+/// A channel.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    pub(super) occupied: Fact,
+    pub(super) members: HashMap<String, Fact>,
+    pub(super) count: Count,
+    pub(super) miss: Option<Miss>,
+}
+
+/// Something that is so or not.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Fact {
+    is: bool,
+    told: bool,
+    /// Since when it is so, if that is known.
+    since: Option<Instant>,
+    /// Whether it will be looked at again.
+    timed: bool,
+}
+
+/// A number of subscribers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Count {
+    is: usize,
+    told: usize,
+    /// When it was told last.
+    at: Option<Instant>,
+    /// Before that nothing is told.
+    hold: Option<Instant>,
+    timed: bool,
+}
+
+/// That a cache channel had nothing for a newcomer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Miss {
+    /// Back ends are to hear of it.
+    Waiting,
+    /// They were told then.
+    Told(Instant),
+}
+
+/// What a difference calls for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Tell it.
+    Now,
+    /// Look again then.
+    At(Instant),
+    /// Nothing, or nothing yet that is not looked at again anyway.
+    Never,
+}
+
+impl Fact {
+    /// Takes note that it is so or not from `now` on.
+    pub(super) fn set(&mut self, is: bool, now: Instant) {
+        if self.is != is {
+            (self.is, self.since) = (is, Some(now));
+        }
+    }
+
+    /// Takes note that back ends were told, at a time when it may have been otherwise already.
+    pub(super) fn tell(&mut self, told: bool) {
+        self.told = told;
+    }
+
+    /// What is due at `now`: what begins is told at once, what ends once it has not come back for `debounce`.
+    pub(super) fn due(&mut self, now: Instant, debounce: Duration) -> Due {
+        if self.is == self.told {
+            return Due::Never;
+        }
+        let at = *self.since.get_or_insert(now) + if self.is { Duration::ZERO } else { debounce };
+        due(at, now, &mut self.timed)
+    }
+
+    /// Takes note that it is being looked at as was asked for.
+    pub(super) fn looked(&mut self) {
+        self.timed = false;
+    }
+
+    pub(super) fn is(&self) -> bool {
+        self.is
+    }
+
+    pub(super) fn told(&self) -> bool {
+        self.told
+    }
+
+    fn is_blank(&self) -> bool {
+        !self.is && !self.told
+    }
+}
+
+impl Count {
+    pub(super) fn set(&mut self, is: usize) {
+        self.is = is;
+    }
+
+    /// Takes note that back ends were told at `now`.
+    pub(super) fn tell(&mut self, told: usize, now: Instant) {
+        (self.told, self.at) = (told, Some(now));
+    }
+
+    /// Takes note that nothing is to be told before `until`, when it is known again who is there.
+    pub(super) fn hold(&mut self, until: Instant) {
+        self.hold = Some(until);
+    }
+
+    /// What is due at `now`.
+    pub(super) fn due(&mut self, now: Instant) -> Due {
+        if self.is == self.told {
+            return Due::Never;
+        }
+        let pause = self.at.filter(|_| self.is > SMALL).map(|at| at + COUNT_PAUSE);
+        due(pause.max(self.hold).unwrap_or(now), now, &mut self.timed)
+    }
+
+    /// Takes note that it is being looked at as was asked for.
+    pub(super) fn looked(&mut self) {
+        self.timed = false;
+    }
+
+    pub(super) fn is(&self) -> usize {
+        self.is
+    }
+
+    pub(super) fn told(&self) -> usize {
+        self.told
+    }
+}
+
+fn due(at: Instant, now: Instant, timed: &mut bool) -> Due {
+    match at <= now {
+        true => Due::Now,
+        false if std::mem::replace(timed, true) => Due::Never,
+        false => Due::At(at),
+    }
+}
+
+impl Standing {
+    /// Whether there is nothing to remember.
+    pub(super) fn is_blank(&self) -> bool {
+        let Count { is, told, .. } = self.count;
+        self.occupied.is_blank() && self.members.is_empty() && is == 0 && told == 0 && self.miss.is_none()
+    }
+
+    /// Forgets members that are not there, as back ends know.
+    pub(super) fn tidy(&mut self, user: &str) {
+        if self.members.get(user).is_some_and(Fact::is_blank) {
+            self.members.remove(user);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(3);
+
+    #[test]
+    fn what_begins_is_told_at_once_and_what_ends_after_a_while() {
+        let (mut fact, start) = (Fact::default(), Instant::now());
+        fact.set(true, start);
+        assert_eq!(fact.due(start, GRACE), Due::Now);
+        fact.tell(true);
+        assert_eq!(fact.due(start, GRACE), Due::Never);
+        fact.set(false, start);
+        assert_eq!(fact.due(start, GRACE), Due::At(start + GRACE));
+        assert_eq!(fact.due(start, GRACE), Due::Never);
+        fact.looked();
+        assert_eq!(fact.due(start + GRACE, GRACE), Due::Now);
+    }
+
+    #[test]
+    fn what_comes_back_is_not_told_and_waits_anew() {
+        let (mut fact, start) = (Fact::default(), Instant::now());
+        let at = |secs| start + Duration::from_secs(secs);
+        fact.set(true, start);
+        fact.tell(true);
+        fact.set(false, at(10));
+        assert_eq!(fact.due(at(10), GRACE), Due::At(at(13)));
+        fact.set(true, at(12));
+        fact.set(false, at(12));
+        fact.looked();
+        assert_eq!(fact.due(at(13), GRACE), Due::At(at(15)));
+        fact.set(true, at(14));
+        fact.looked();
+        assert_eq!(fact.due(at(15), GRACE), Due::Never);
+    }
+
+    #[test]
+    fn large_numbers_are_told_once_in_a_while() {
+        let (mut count, start) = (Count::default(), Instant::now());
+        for is in 1..=100 {
+            count.set(is);
+            assert_eq!(count.due(start), Due::Now, "{is}");
+            count.tell(is, start);
+        }
+        count.set(101);
+        assert_eq!(count.due(start), Due::At(start + COUNT_PAUSE));
+        count.set(102);
+        assert_eq!(count.due(start), Due::Never);
+        count.looked();
+        assert_eq!(count.due(start + COUNT_PAUSE), Due::Now);
+        count.set(99);
+        assert_eq!(count.due(start), Due::Now);
+    }
+
+    #[test]
+    fn a_number_that_is_not_known_again_yet_is_held() {
+        let (mut count, start) = (Count::default(), Instant::now());
+        count.tell(5, start);
+        count.hold(start + GRACE);
+        assert_eq!(count.due(start), Due::At(start + GRACE));
+        count.set(5);
+        count.looked();
+        assert_eq!(count.due(start + GRACE), Due::Never);
+    }
+}

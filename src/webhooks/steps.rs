@@ -1,0 +1,189 @@
+//! What a step does to the state, wherever it comes from, and the steps that make the state anew.
+
+use super::book::{Book, Dead, Open};
+use super::desk::{About, Desk, Job, Key, MOST_NODES, Now};
+use super::event::{Event, EventId};
+use super::op::Op;
+use super::standing::{MISS_PAUSE, Miss, Standing};
+use crate::app::EventKind;
+use std::sync::Arc;
+
+/// Names in one step of those that make the state anew.
+const PART: usize = 200;
+
+impl Desk {
+    /// Does a step. Of apps that there are not, and of events that are known already, nothing becomes.
+    pub(super) fn apply(&mut self, op: Op, now: Now) {
+        match op {
+            Op::Tell { event, to } => self.take_in(event, to, now),
+            Op::Done { app, endpoint, events } => {
+                for id in events {
+                    self.close(&app, &endpoint, id, now);
+                }
+            }
+            Op::Dead { app, endpoint, events, at_ms, why } => {
+                for id in events {
+                    if let Some(event) = self.close(&app, &endpoint, id, now) {
+                        self.keep_dead(&app, &endpoint, Dead { event, at_ms, why: why.clone() });
+                    }
+                }
+            }
+            Op::Replay { app, endpoint, events } => {
+                let Some(book) = self.books.get_mut(&app) else { return };
+                let events: Vec<_> = events.into_iter().filter_map(|id| book.exhume(&endpoint, id)).collect();
+                events.into_iter().for_each(|event| self.open(&event, vec![endpoint.clone()]));
+            }
+            Op::Missed { app, channel } => {
+                let Some(standing) = self.standing(&app, &channel) else { return };
+                if standing.miss.is_none_or(|miss| matches!(miss, Miss::Told(at) if at + MISS_PAUSE <= now.at)) {
+                    standing.miss = Some(Miss::Waiting);
+                }
+                self.look(&app, &channel, &About::Miss, now);
+            }
+            Op::Filled { app, channel } => {
+                if let Some(book) = self.books.get_mut(&app) {
+                    book.channels.get_mut(&channel).into_iter().for_each(|standing| standing.miss = None);
+                    book.tidy(&channel);
+                }
+            }
+            Op::Occupied { app, channels } => {
+                for channel in channels {
+                    self.standing(&app, &channel).into_iter().for_each(|standing| standing.occupied.tell(true));
+                }
+            }
+            Op::Members { app, channel, users } => {
+                let Some(standing) = self.standing(&app, &channel) else { return };
+                for user in users {
+                    standing.members.entry(user).or_default().tell(true);
+                }
+            }
+            Op::Counted { app, channel, count } => {
+                let until = now.at + self.rules.debounce;
+                let Some(standing) = self.standing(&app, &channel) else { return };
+                standing.count.tell(count, now.at);
+                standing.count.hold(until);
+            }
+            Op::Open { event, to } => self.open(&event.into(), to),
+            Op::Buried { event, endpoint, at_ms, why } => {
+                let app = event.app.clone();
+                self.keep_dead(&app, &endpoint, Dead { event: event.into(), at_ms, why });
+            }
+            Op::Heard { last } => {
+                self.is_news(last);
+            }
+        }
+    }
+
+    /// The steps that make the state anew.
+    pub(super) fn steps(&self) -> Vec<Op> {
+        let heard =
+            self.heard.iter().map(|(node, number)| Op::Heard { last: EventId { node: *node, number: *number } });
+        heard.chain(self.books.iter().flat_map(|(app, book)| book.steps(app))).collect()
+    }
+
+    /// An event that was decided, here or elsewhere: from now on back ends count as told.
+    fn take_in(&mut self, event: Event, to: Vec<String>, now: Now) {
+        if !self.is_news(event.id) {
+            return;
+        }
+        let about = EventKind::ClientEvent != event.kind;
+        if about && let Some(standing) = self.standing(&event.app, &event.channel) {
+            let member = |standing: &mut Standing, told| {
+                let user = event.user.clone().unwrap_or_default();
+                standing.members.entry(user.clone()).or_default().tell(told);
+                standing.tidy(&user);
+            };
+            match event.kind {
+                EventKind::ChannelOccupied => standing.occupied.tell(true),
+                EventKind::ChannelVacated => standing.occupied.tell(false),
+                EventKind::MemberAdded => member(standing, true),
+                EventKind::MemberRemoved => member(standing, false),
+                EventKind::SubscriptionCount => standing.count.tell(event.count.unwrap_or_default(), now.at),
+                EventKind::CacheMiss => {
+                    standing.miss = Some(Miss::Told(now.at));
+                    let (app, channel) = (event.app.clone(), event.channel.clone());
+                    self.later(now.at + MISS_PAUSE, Key { app, channel, about: About::Miss });
+                }
+                EventKind::ClientEvent => {}
+            }
+            self.books.get_mut(&event.app).into_iter().for_each(|book| book.tidy(&event.channel));
+        }
+        self.open(&event.into(), to);
+    }
+
+    /// Whether an event was not known yet; those before it on its node are known from then on as well.
+    fn is_news(&mut self, id: EventId) -> bool {
+        let known = self.heard.entry(id.node).or_insert(0);
+        let is_news = id.number > *known;
+        *known = (*known).max(id.number);
+        if self.heard.len() > MOST_NODES {
+            self.heard.shift_remove_index(0);
+        }
+        is_news
+    }
+
+    fn standing(&mut self, app: &str, channel: &str) -> Option<&mut Standing> {
+        Some(self.books.get_mut(app)?.channels.entry(channel.to_owned()).or_default())
+    }
+
+    fn open(&mut self, event: &Arc<Event>, to: Vec<String>) {
+        let here = self.place.sends(self.me, event);
+        let Some(book) = self.books.get_mut(&event.app) else { return };
+        let new = book.open(event.clone(), to, here);
+        if here {
+            let app = &event.app;
+            self.out.jobs.extend(new.into_iter().map(|endpoint| (app.clone(), endpoint, Job::Send(event.clone()))));
+        }
+    }
+
+    /// Has an event no longer wait for an endpoint. What was held back for it is decided.
+    fn close(&mut self, app: &str, endpoint: &str, id: EventId, now: Now) -> Option<Arc<Event>> {
+        let book = self.books.get_mut(app)?;
+        let here = book.open.get(&id).is_some_and(|open| open.here);
+        let event = book.close(endpoint, id)?;
+        if here {
+            self.out.jobs.push((app.to_owned(), endpoint.to_owned(), Job::Withdraw(id)));
+        } else if !book.is_abroad(&event.channel) {
+            self.look_at_channel(app, &event.channel, now);
+        }
+        Some(event)
+    }
+
+    fn keep_dead(&mut self, app: &str, endpoint: &str, dead: Dead) {
+        if let Some(book) = self.books.get_mut(app) {
+            self.out.forgotten += book.bury(endpoint, dead, self.rules.dead_letters);
+        }
+    }
+}
+
+impl Book {
+    fn steps(&self, app: &str) -> Vec<Op> {
+        let app = || app.to_owned();
+        let told = self.channels.iter().filter(|(_, standing)| standing.occupied.told());
+        let told: Vec<_> = told.map(|(name, _)| name.clone()).collect();
+        let mut steps: Vec<_> =
+            told.chunks(PART).map(|part| Op::Occupied { app: app(), channels: part.to_vec() }).collect();
+        for (channel, standing) in &self.channels {
+            let users = standing.members.iter().filter(|(_, fact)| fact.told());
+            let users: Vec<_> = users.map(|(user, _)| user.clone()).collect();
+            let parts = users.chunks(PART);
+            let part = |part: &[String]| Op::Members { app: app(), channel: channel.clone(), users: part.to_vec() };
+            steps.extend(parts.map(part));
+            if standing.count.told() > 0 {
+                steps.push(Op::Counted { app: app(), channel: channel.clone(), count: standing.count.told() });
+            }
+        }
+        for Open { event, to, .. } in self.open.values() {
+            steps.push(Op::Open { event: (**event).clone(), to: to.clone() });
+        }
+        for (endpoint, letters) in &self.dead {
+            steps.extend(letters.iter().map(|Dead { event, at_ms, why }| Op::Buried {
+                event: (**event).clone(),
+                endpoint: endpoint.clone(),
+                at_ms: *at_ms,
+                why: why.clone(),
+            }));
+        }
+        steps
+    }
+}
