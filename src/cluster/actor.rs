@@ -360,6 +360,7 @@ impl Actor {
                     }
                     self.catching.caught_up(node, self.lanes.count(), now);
                 }
+                Do::HandOn(node, memo) => shared.memos.push(node, memo),
                 Do::End(said, age) => self.end(&said, now.checked_sub(age).unwrap_or(now)),
             }
         }

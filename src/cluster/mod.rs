@@ -13,6 +13,7 @@ pub mod interests;
 mod kept;
 mod lanes;
 mod lately;
+mod memos;
 pub mod message;
 pub mod outgoing;
 pub mod peers;
@@ -35,6 +36,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use interests::Interests;
 pub use interests::{Pin, Pinned};
+use memos::Memos;
 use message::{Keep, Kind};
 pub use outgoing::Limits;
 use outgoing::Outgoing;
@@ -84,6 +86,7 @@ struct Shared {
     /// The other nodes.
     others: RwLock<Vec<Seen>>,
     lag: Lag,
+    memos: Memos,
 }
 
 /// The last event of a cache channel, who published it with which number, and for how long it is still kept.
@@ -143,6 +146,7 @@ impl Cluster {
             settled,
             others,
             lag,
+            memos: Memos::default(),
         }))
     }
 

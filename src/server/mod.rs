@@ -16,6 +16,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::IntoResponse;
 pub use bus::Bus;
+use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -24,6 +25,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -54,6 +56,8 @@ pub struct Server {
     http: Http,
     cluster: Option<(Cluster, Actor)>,
     webhooks: Option<webhooks::Actor>,
+    /// What webhooks say to those of other nodes.
+    said: Option<mpsc::UnboundedReceiver<Bytes>>,
 }
 
 /// Why a server could not start.
@@ -127,7 +131,8 @@ impl Server {
             }
         };
         let told: Vec<_> = node.apps().cloned().collect();
-        let webhooks = Webhooks::new(node.identity().id, &config.webhooks, &told, node.metrics().clone());
+        let (say, said) = cluster.as_ref().map(|_| mpsc::unbounded_channel()).unzip();
+        let webhooks = Webhooks::new(node.identity().id, &config.webhooks, &told, node.metrics().clone(), say);
         let (webhooks, telling) = webhooks.map_err(Fatal::Settings)?.unzip();
         let node = Arc::new(node.telling(webhooks));
         let tasks = TaskTracker::new();
@@ -137,7 +142,7 @@ impl Server {
         let header_timeout = Duration::from_secs(header_timeout_secs.into());
         let router = router(upgrades, api, &path);
         let http = Http { router, header_timeout, write_timeout: body_timeout, tasks, stop: CancellationToken::new() };
-        Ok(Self { listener, node, http, cluster, webhooks: telling })
+        Ok(Self { listener, node, http, cluster, webhooks: telling, said })
     }
 
     /// The address listened on, with the port that was found where 0 was asked for.
@@ -152,13 +157,15 @@ impl Server {
 
     /// Serves until `stop` resolves, then closes every connection with 4200 and returns within 10 s.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { listener, node, http, cluster, webhooks } = self;
+        let Self { listener, node, http, cluster, webhooks, said } = self;
         let telling = webhooks.map(|actor| tokio::spawn(actor.run()));
         let (cluster, actor) = cluster.unzip();
         let tasks = cluster.as_ref().zip(actor).map(|(cluster, actor)| {
             // Ended below, once there is nothing more to say.
             [tokio::spawn(actor.run()), tokio::spawn(Sending::new(cluster).run())]
         });
+        let talking = cluster.clone().zip(said).zip(node.webhooks().cloned());
+        let talking = talking.map(|((cluster, said), webhooks)| tokio::spawn(telling::talk(cluster, webhooks, said)));
         tokio::select! {
             () = stop => {}
             () = accept(&listener, &http) => {}
@@ -175,7 +182,7 @@ impl Server {
         if let Some(cluster) = cluster {
             cluster.leave(LEAVE_WITHIN).await;
         }
-        tasks.iter().flatten().chain(&telling).for_each(tokio::task::JoinHandle::abort);
+        tasks.iter().flatten().chain(&telling).chain(&talking).for_each(tokio::task::JoinHandle::abort);
     }
 }
 

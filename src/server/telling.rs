@@ -1,7 +1,16 @@
 //! Hands on to webhooks what becomes of channels.
 
+use crate::cluster::Cluster;
 use crate::node::{Change, News, Node, Transition, Webhooks};
+use crate::webhooks::View;
+use bytes::Bytes;
 use std::future::poll_fn;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// Between two looks at which nodes there are.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// For as long as the node runs. Waits while much waits to be told already; what happens meanwhile the hubs hold, or say
 /// that they could not.
@@ -9,6 +18,27 @@ pub(super) async fn tell(node: &Node, webhooks: &Webhooks) {
     loop {
         poll_fn(|cx| node.poll_transitions(cx)).await;
         tell_all(node, webhooks).await;
+    }
+}
+
+/// Hands on what webhooks of this node and of others say to each other, and which nodes there are. For as long as the node
+/// runs.
+pub(super) async fn talk(cluster: Cluster, webhooks: Webhooks, mut said: mpsc::UnboundedReceiver<Bytes>) {
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            Some(bytes) = said.recv() => cluster.memo(bytes),
+            () = poll_fn(|cx| cluster.poll_memos(cx)) => {
+                for (from, bytes) in cluster.memos() {
+                    webhooks.heard(from, bytes).await;
+                }
+            }
+            _ = look.tick() => {
+                let others = cluster.others().into_iter().map(|(seen, _)| (seen.id, seen.is_known)).collect();
+                webhooks.view(View { is_up: cluster.is_up(), others }, cluster.most_memo()).await;
+            }
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The task that keeps the desk: takes in what happens, writes down what was decided, and then has it sent.
 
 use super::deliver::Courier;
-use super::desk::{Desk, Job, Now, Output, Place, Rules};
+use super::desk::{Desk, Job, Now, Output, Place, Rules, Where};
+use super::joining::{Joining, Talk, ToDo, View};
 use super::journal::{Claim, Journal};
 use super::op::Op;
 use super::schedule::Schedule;
@@ -9,6 +10,7 @@ use super::sender::Sender;
 use super::{Input, Webhooks, unix_ms};
 use crate::config::Webhooks as Settings;
 use crate::protocol::NodeId;
+use bytes::Bytes;
 use rustls::ClientConfig;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -34,8 +36,18 @@ pub struct Actor {
     /// What was decided before the journal was had.
     held: Output,
     stopped: bool,
+    others: Option<Others>,
     senders: JoinSet<()>,
     complained: Option<Instant>,
+}
+
+/// The other nodes that act as one with this one.
+#[derive(Debug)]
+struct Others {
+    joining: Joining,
+    say: mpsc::UnboundedSender<Bytes>,
+    /// How large a message may be.
+    most: usize,
 }
 
 #[derive(Debug)]
@@ -56,6 +68,7 @@ impl Actor {
         tls: &ClientConfig,
         claim: Option<Claim>,
         inputs: mpsc::Receiver<Input>,
+        say: Option<mpsc::UnboundedSender<Bytes>>,
     ) -> Self {
         let rules = Rules {
             debounce: settings.debounce(),
@@ -84,7 +97,8 @@ impl Actor {
         let journal = claim.map_or(Writing::Never, |claim| Writing::Waiting(Some(claim)));
         let held = Output::default();
         let (webhooks, stopped, complained) = (webhooks.clone(), false, None);
-        Self { webhooks, desk, inputs, journal, held, stopped, senders, complained }
+        let others = say.map(|say| Others { joining: Joining::new(me), say, most: 0 });
+        Self { webhooks, desk, inputs, journal, held, stopped, others, senders, complained }
     }
 
     /// Keeps the desk for as long as the node runs.
@@ -93,7 +107,9 @@ impl Actor {
             self.act(Vec::new());
         }
         loop {
-            let due = self.desk.next().map_or(LONG, |at| at.saturating_duration_since(super::now()));
+            let joins = self.others.as_ref().map(|others| others.joining.next(super::now()));
+            let due = [self.desk.next(), joins].into_iter().flatten().min();
+            let due = due.map_or(LONG, |at| at.saturating_duration_since(super::now()));
             let is_waiting = matches!(self.journal, Writing::Waiting(_));
             tokio::select! {
                 () = sleep(if is_waiting { due.min(TRY_AGAIN) } else { due }) => {}
@@ -113,9 +129,46 @@ impl Actor {
             if is_waiting {
                 self.open().await;
             }
+            self.look(None);
             self.desk.tick(now());
             self.settle().await;
         }
+    }
+
+    /// Looks what the other nodes call for. Not before it is known what the journal holds.
+    fn look(&mut self, view: Option<View>) {
+        if matches!(self.journal, Writing::Waiting(_)) {
+            return;
+        }
+        if let Some(others) = &mut self.others {
+            let to_do = others.joining.look(view, self.desk.as_of(), super::now());
+            self.join(to_do);
+        }
+    }
+
+    /// Does what the other nodes call for, and takes its place among them.
+    fn join(&mut self, ToDo { say, ops, replace, tell }: ToDo) {
+        let Some(Others { joining, say: out, most }) = &mut self.others else { return };
+        let now = now();
+        for op in ops {
+            self.desk.hear(op, now);
+        }
+        if let Some((steps, meanwhile)) = replace {
+            tracing::info!(steps = steps.len(), "webhooks go on from what another node knows");
+            self.desk.replace(steps, meanwhile, now);
+        }
+        for node in tell {
+            let parts = Talk::parts(self.desk.steps(), *most);
+            let count = u32::try_from(parts.len()).expect("no node has that many steps");
+            for (part, ops) in (0..).zip(parts) {
+                let _ = out.send(Talk::All { to: node.0, part, parts: count, ops }.bytes());
+            }
+        }
+        for talk in say {
+            let _ = out.send(talk.bytes());
+        }
+        let place = Place { acts: joining.acts(now.at), homes: joining.homes(), live: joining.live().collect() };
+        self.desk.place(place, now);
     }
 
     async fn take(&mut self, input: Input) {
@@ -143,9 +196,24 @@ impl Actor {
                 let count = self.desk.replay(&app, endpoint.as_deref(), events.as_deref(), now);
                 let _ = reply.send(count);
             }
+            Input::Heard(from, bytes) => {
+                if let (Some(others), Some(talk)) = (&mut self.others, Talk::read(&bytes)) {
+                    let to_do = others.joining.hear(from, talk, now.at);
+                    self.join(to_do);
+                }
+            }
+            Input::View(view, most) => {
+                self.others.iter_mut().for_each(|others| others.most = most);
+                self.look(Some(view));
+            }
             Input::Stop => {
                 self.stopped = true;
-                self.desk.stop(matches!(self.journal, Writing::Never), now);
+                let mut is_alone = true;
+                if let Some(Others { joining, say, .. }) = &mut self.others {
+                    let _ = say.send(joining.stop(self.desk.as_of()).bytes());
+                    is_alone = joining.live().next().is_none();
+                }
+                self.desk.stop(is_alone && matches!(self.journal, Writing::Never), now);
             }
             Input::Close(reply) => {
                 self.settle().await;
@@ -181,14 +249,14 @@ impl Actor {
     fn act(&mut self, ops: Vec<Op>) {
         let now = now();
         ops.into_iter().for_each(|op| self.desk.apply(op, now));
-        if !self.stopped {
+        if !self.stopped && self.others.is_none() {
             self.desk.place(Place::alone(true), now);
         }
     }
 
     /// Writes down what happened, and then has it sent.
     async fn settle(&mut self) {
-        let Output { ops, jobs, forgotten } = self.desk.take();
+        let Output { ops, jobs, forgotten, renew } = self.desk.take();
         self.held.ops.extend(ops);
         self.held.jobs.extend(jobs);
         self.webhooks.0.metrics.webhook_forgotten_total.add(forgotten);
@@ -199,11 +267,14 @@ impl Actor {
             return;
         }
         let Output { ops, jobs, .. } = std::mem::take(&mut self.held);
-        self.write(ops).await;
+        let here: Vec<_> = ops.iter().filter(|(_, place)| *place == Where::Here).map(|(op, _)| op.clone()).collect();
+        self.write(ops.into_iter().map(|(op, _)| op).collect(), renew).await;
+        self.tell_others(here);
         let now = super::now();
         let queues = &self.webhooks.0.queues;
-        let paused = !self.stopped && !self.desk.acts();
-        queues.values().for_each(|queue| queue.pause(paused));
+        if !self.stopped {
+            queues.values().for_each(|queue| queue.pause(!self.desk.acts()));
+        }
         for (app, endpoint, job) in jobs {
             match (queues.get(&(app, endpoint)), job) {
                 (Some(queue), Job::Send(event)) => queue.push(event, now),
@@ -213,11 +284,22 @@ impl Actor {
         }
     }
 
+    /// Tells other nodes what happened here.
+    fn tell_others(&mut self, ops: Vec<Op>) {
+        let Some(Others { joining, say, most }) = &mut self.others else { return };
+        if ops.is_empty() {
+            return;
+        }
+        for part in Talk::parts(ops, *most) {
+            let _ = joining.tell(part).map(|talk| say.send(talk.bytes()));
+        }
+    }
+
     /// Writes steps to the journal. If that fails everything goes on without, and it is tried again with the next ones.
-    async fn write(&mut self, ops: Vec<Op>) {
+    async fn write(&mut self, ops: Vec<Op>, renew: bool) {
         let Writing::Open(journal) = &mut self.journal else { return };
         let Some(mut open) = journal.take() else { return };
-        let renewed = open.is_due().then(|| self.desk.steps());
+        let renewed = (renew || open.is_due()).then(|| self.desk.steps());
         let (open, done) = blocking(move || {
             let done = match renewed {
                 Some(steps) => open.renew(&steps),

@@ -88,6 +88,13 @@ impl Book {
         to
     }
 
+    /// Takes out all that waits.
+    pub(super) fn take_open(&mut self) -> BTreeMap<EventId, Open> {
+        self.abroad.clear();
+        self.waiting.clear();
+        std::mem::take(&mut self.open)
+    }
+
     /// Takes note of who sends an event.
     pub(super) fn move_to(&mut self, id: EventId, here: bool) {
         let Some(open) = self.open.get_mut(&id) else { return };

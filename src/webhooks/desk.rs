@@ -51,12 +51,21 @@ pub(super) struct Place {
 /// What is to be done, and was not before.
 #[derive(Debug, Default)]
 pub(super) struct Output {
-    /// What happened, for the journal and for other nodes.
-    pub(super) ops: Vec<Op>,
+    /// What happened, for the journal, and, if it happened here, for other nodes.
+    pub(super) ops: Vec<(Op, Where)>,
     /// What this node is to send, and no longer, in order: app, endpoint, and what.
     pub(super) jobs: Vec<(String, String, Job)>,
+    /// Whether more has changed than what happened tells.
+    pub(super) renew: bool,
     /// Dead letters that had to be forgotten.
     pub(super) forgotten: usize,
+}
+
+/// Where something happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Where {
+    Here,
+    Elsewhere,
 }
 
 /// What becomes of an event for an endpoint.
@@ -94,6 +103,8 @@ pub(super) struct Desk {
     pub(super) books: BTreeMap<String, Book>,
     /// The number of the last event known of each node.
     pub(super) heard: IndexMap<u64, u64>,
+    /// When the last event that is known was decided.
+    pub(super) as_of: u64,
     pub(super) place: Place,
     later: BTreeMap<(Instant, u64), Key>,
     timers: u64,
@@ -110,6 +121,7 @@ impl Desk {
             rules,
             books: books.collect(),
             heard: IndexMap::new(),
+            as_of: 0,
             place: Place { acts: false, homes: Vec::new(), live: Vec::new() },
             later: BTreeMap::new(),
             timers: 0,
@@ -125,6 +137,11 @@ impl Desk {
     /// Whether this node decides and sends.
     pub(super) fn acts(&self) -> bool {
         self.place.acts
+    }
+
+    /// When the last event that is known was decided, in milliseconds since 1970.
+    pub(super) fn as_of(&self) -> u64 {
+        self.as_of
     }
 
     /// When something is due next.
@@ -263,15 +280,12 @@ impl Desk {
 
     /// Takes its place among the nodes: decides from now on what it is to decide, and sends what it is to send.
     pub(super) fn place(&mut self, place: Place, now: Now) {
-        let acts = place.acts && !self.place.acts;
-        let moved = place.homes != self.place.homes || place.live != self.place.live;
+        if place == self.place {
+            return;
+        }
         self.place = place;
-        if moved {
-            self.move_events();
-        }
-        if acts || moved {
-            self.look_at_all(now);
-        }
+        self.move_events();
+        self.look_at_all(now);
     }
 
     /// Decides nothing more. What ends and waits to be told is left to the next start, or told at once if that will not know
@@ -401,9 +415,15 @@ impl Desk {
     }
 
     /// Does something that happened here, and has it noted.
-    fn do_op(&mut self, op: Op, now: Now) {
+    pub(super) fn do_op(&mut self, op: Op, now: Now) {
         // What follows from it is noted after it.
-        self.out.ops.push(op.clone());
+        self.out.ops.push((op.clone(), Where::Here));
+        self.apply(op, now);
+    }
+
+    /// Does something that happened on another node, and has it noted.
+    pub(super) fn hear(&mut self, op: Op, now: Now) {
+        self.out.ops.push((op.clone(), Where::Elsewhere));
         self.apply(op, now);
     }
 }

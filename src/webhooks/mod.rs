@@ -13,6 +13,7 @@ mod desk;
 mod event;
 mod guard;
 mod home;
+mod joining;
 mod journal;
 mod op;
 mod queue;
@@ -21,6 +22,7 @@ mod schedule;
 mod sender;
 mod standing;
 mod steps;
+mod takeover;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +32,9 @@ use crate::metrics::Metrics;
 use crate::protocol::NodeId;
 pub use actor::Actor;
 pub use book::Dead;
+use bytes::Bytes;
 pub use event::{ClientEvent, Event, EventId};
+pub use joining::View;
 use journal::Claim;
 use queue::Queue;
 pub use queue::{Attempt, Health};
@@ -75,6 +79,10 @@ enum Input {
     Taken { app: String, endpoint: String, events: Vec<EventId> },
     /// An endpoint has not taken events in time.
     GivenUp { app: String, endpoint: String, events: Vec<EventId>, why: String },
+    /// Another node has said something.
+    Heard(NodeId, Bytes),
+    /// So the cluster stands, and so large may be what is said to it.
+    View(View, usize),
     /// Somebody asks for an app's dead letters.
     Dead(String, oneshot::Sender<Vec<(String, Dead)>>),
     /// Somebody wants dead letters sent after all.
@@ -104,13 +112,14 @@ pub struct Status {
 pub struct Silent;
 
 impl Webhooks {
-    /// Those of `apps`, on the node `me`, and the task that does the work; `None` if there are none. Fails on settings
-    /// that could never work.
+    /// Those of `apps`, on the node `me`, and the task that does the work; `None` if there are none. With others that act
+    /// as one, what is to be said to them goes to `others`. Fails on settings that could never work.
     pub fn new(
         me: NodeId,
         settings: &crate::config::Webhooks,
         apps: &[Arc<App>],
         metrics: Arc<Metrics>,
+        others: Option<mpsc::UnboundedSender<Bytes>>,
     ) -> Result<Option<(Self, Actor)>, String> {
         let apps: HashMap<_, _> =
             apps.iter().filter(|app| !app.webhooks.is_empty()).map(|app| (app.id.clone(), app.clone())).collect();
@@ -143,7 +152,7 @@ impl Webhooks {
             |app: &Arc<App>| app.webhooks.iter().map(|(id, _)| (app.id.clone(), id.to_owned())).collect::<Vec<_>>();
         let queues = apps.values().flat_map(ids).map(|key| (key, Arc::<Queue>::default())).collect();
         let webhooks = Self(Arc::new(Shared { inputs, apps, queues, metrics }));
-        let actor = Actor::new(&webhooks, me, settings, &tls, claim, received);
+        let actor = Actor::new(&webhooks, me, settings, &tls, claim, received, others);
         Ok(Some((webhooks, actor)))
     }
 
@@ -155,6 +164,16 @@ impl Webhooks {
     /// Takes note of how all of an app's channels stand: each with the number of its subscribers, and its members.
     pub async fn stand(&self, app: &str, channels: Vec<(String, usize, Vec<String>)>) {
         self.tell(Input::Stand { app: app.to_owned(), channels }).await;
+    }
+
+    /// Takes note of what the webhooks of another node have said.
+    pub async fn heard(&self, from: NodeId, bytes: Bytes) {
+        self.tell(Input::Heard(from, bytes)).await;
+    }
+
+    /// Takes note of which nodes there are, and how large a message to them may be.
+    pub async fn view(&self, view: View, most: usize) {
+        self.tell(Input::View(view, most)).await;
     }
 
     /// Whether any endpoint of the app wants to hear what clients say on the channel.
@@ -211,6 +230,7 @@ impl Webhooks {
         while now() < end && !self.0.queues.values().all(|queue| queue.is_at_rest(now())) {
             sleep(LOOK).await;
         }
+        self.0.queues.values().for_each(|queue| queue.pause(true));
         let _ = timeout(LAST_WRITE, self.written()).await;
     }
 

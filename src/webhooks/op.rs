@@ -102,6 +102,11 @@ pub(super) enum Op {
         /// Why.
         why: String,
     },
+    /// What is known was so then, in milliseconds since 1970.
+    Until {
+        /// When the last event was decided.
+        time_ms: u64,
+    },
     /// All events of a node up to this one are known.
     Heard {
         /// The last of them.

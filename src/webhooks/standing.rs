@@ -115,6 +115,11 @@ impl Count {
         (self.told, self.at) = (told, Some(now));
     }
 
+    /// Forgets what back ends know.
+    fn forget(&mut self) {
+        (self.told, self.at) = (0, None);
+    }
+
     /// Takes note that nothing is to be told before `until`, when it is known again who is there.
     pub(super) fn hold(&mut self, until: Instant) {
         self.hold = Some(until);
@@ -152,6 +157,14 @@ fn due(at: Instant, now: Instant, timed: &mut bool) -> Due {
 }
 
 impl Standing {
+    /// Forgets what back ends know.
+    pub(super) fn forget(&mut self) {
+        self.occupied.tell(false);
+        self.members.values_mut().for_each(|fact| fact.tell(false));
+        self.count.forget();
+        self.miss = None;
+    }
+
     /// Whether there is nothing to remember.
     pub(super) fn is_blank(&self) -> bool {
         let Count { is, told, .. } = self.count;

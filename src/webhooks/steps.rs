@@ -68,6 +68,7 @@ impl Desk {
                 let app = event.app.clone();
                 self.keep_dead(&app, &endpoint, Dead { event: event.into(), at_ms, why });
             }
+            Op::Until { time_ms } => self.as_of = self.as_of.max(time_ms),
             Op::Heard { last } => {
                 self.is_news(last);
             }
@@ -78,7 +79,8 @@ impl Desk {
     pub(super) fn steps(&self) -> Vec<Op> {
         let heard =
             self.heard.iter().map(|(node, number)| Op::Heard { last: EventId { node: *node, number: *number } });
-        heard.chain(self.books.iter().flat_map(|(app, book)| book.steps(app))).collect()
+        let until = [Op::Until { time_ms: self.as_of }];
+        until.into_iter().chain(heard).chain(self.books.iter().flat_map(|(app, book)| book.steps(app))).collect()
     }
 
     /// An event that was decided, here or elsewhere: from now on back ends count as told.
@@ -86,6 +88,7 @@ impl Desk {
         if !self.is_news(event.id) {
             return;
         }
+        self.as_of = self.as_of.max(event.time_ms);
         let about = EventKind::ClientEvent != event.kind;
         if about && let Some(standing) = self.standing(&event.app, &event.channel) {
             let member = |standing: &mut Standing, told| {

@@ -4,8 +4,9 @@ use super::bus::{Bus, Kind};
 use super::faults::{Due, Fault};
 use super::link;
 use super::mourning::Mourning;
-use super::node::Node;
+use super::node::{self, Node};
 use super::proxy::{Mode, Proxy};
+use super::webhooks;
 use super::world::{NODES, World, name};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -20,14 +21,17 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    pub(crate) async fn start(world: &World, kind: Kind) -> Self {
+    pub(crate) async fn start(world: &World, kind: Kind, seed: u64) -> Self {
         let folder =
             |name: String| Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("chaos-{}-{name}", std::process::id()));
         let bus = Bus::start(kind).await;
+        let hook = webhooks::start(world, seed).await;
         let (mut nodes, mut links) = (Vec::new(), Vec::new());
         for index in 0..NODES {
             let link = Proxy::start(bus.port()).await;
-            nodes.push(Node::start(world, index, folder(format!("node-{index}")), kind.settings(link.port)));
+            let (env, config) = kind.settings(link.port);
+            let config = config + &node::webhooks(hook);
+            nodes.push(Node::start(world, index, folder(format!("node-{index}")), (env, config)));
             links.push(link);
         }
         Self { world: world.clone(), nodes, links, bus: Mutex::new(bus) }

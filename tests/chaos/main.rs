@@ -26,6 +26,7 @@ mod report;
 mod servers;
 mod tab;
 mod tab_tests;
+mod webhooks;
 mod world;
 
 use bus::Kind;
@@ -98,7 +99,7 @@ fn trial(bus: Kind, seconds: u64) -> Result<(), Failed> {
 /// The report, and whether every invariant held.
 async fn run(bus: Kind, seed: u64, length: Duration) -> (String, bool) {
     let (world, start) = (World::new(), Instant::now());
-    let cluster = Cluster::start(&world, bus).await;
+    let cluster = Cluster::start(&world, bus, seed).await;
     for at in 0..STEADY + ROAMING {
         let user = match at {
             ..STEADY => format!("steady-{at}"),

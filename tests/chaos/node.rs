@@ -18,6 +18,14 @@ pub(crate) struct Node {
     running: Mutex<Option<Child>>,
 }
 
+/// The lines of the config file that have everything told to the back end on `port`, as soon as it takes it.
+pub(crate) fn webhooks(port: u16) -> String {
+    format!(
+        "features.private_webhook_targets = true\n[webhooks]\ndebounce_ms = 500\nretry_after_secs = [1]\n\
+         [[webhooks.endpoints]]\nurl = \"http://127.0.0.1:{port}/\"\n"
+    )
+}
+
 impl Node {
     /// A node that reaches the bus as these lines of `.env` and of the config file say.
     pub(crate) fn start(world: &World, index: usize, folder: PathBuf, (env, config): (String, String)) -> Self {
@@ -26,9 +34,7 @@ impl Node {
         std::fs::write(folder.join(".env"), env).unwrap();
         // The first node lets little wait for the bus, and so refuses events while that is away.
         let little = if index == 0 { "cluster.outage_bytes = 65_536\n" } else { "" };
-        let webhooks =
-            "[[webhooks.endpoints]]\nurl = \"http://127.0.0.1:9/\"\n[features]\nprivate_webhook_targets = true\n";
-        std::fs::write(folder.join("fanfare.toml"), config + little + webhooks).unwrap();
+        std::fs::write(folder.join("fanfare.toml"), little.to_owned() + &config).unwrap();
         let node = Self { index, port: free_port(), folder, world: world.clone(), running: Mutex::default() };
         node.again();
         node

@@ -72,6 +72,7 @@ async fn differences(world: &World, cluster: &Cluster) -> Vec<String> {
         wrong.extend(unsettled.map(|tab| format!("{} waits: {:?}, {:?}", tab.name, tab.place, tab.subscriptions)));
         wrong.extend(rosters(&state, &truth));
         wrong.extend(logs(&state, &truth));
+        wrong.extend(state.webhooks.wrong(&truth.there().into_iter().collect(), &truth.counts()));
         wrong.extend(loss::count(&state, |at| world.at(at)).lost);
         let heard =
             |id: &u64| state.tabs.iter().any(|tab| channels::all().any(|channel| tab.heard(channel, *id).is_some()));
@@ -122,8 +123,7 @@ fn rosters(state: &State, truth: &Truth) -> Vec<String> {
 
 /// What is there according to what nodes have logged.
 fn logs(state: &State, truth: &Truth) -> Vec<String> {
-    let members = truth.members.iter().flat_map(|(channel, users)| users.iter().map(move |u| format!("{channel} {u}")));
-    let there: BTreeSet<_> = truth.connections.keys().cloned().chain(members).collect();
+    let there = truth.there();
     let logged = state.nodes.iter().enumerate().filter_map(|(node, state)| Some((node, state.present.as_ref()?)));
     let mut wrong = Vec::new();
     for (node, present) in logged {
@@ -173,6 +173,20 @@ impl Truth {
             }
         }
         truth
+    }
+
+    /// Channels and members, each by its name.
+    fn there(&self) -> BTreeSet<String> {
+        let of = |(channel, users): (&String, &BTreeSet<String>)| {
+            users.iter().map(|user| format!("{channel} {user}")).collect::<Vec<_>>()
+        };
+        self.connections.keys().cloned().chain(self.members.iter().flat_map(of)).collect()
+    }
+
+    /// Numbers of subscribers that webhooks tell of.
+    fn counts(&self) -> BTreeMap<String, u64> {
+        let told = self.connections.iter().filter(|(channel, _)| !channels::is_presence(channel));
+        told.map(|(channel, count)| (channel.clone(), *count)).collect()
     }
 
     /// Where it is not as `truth` is.

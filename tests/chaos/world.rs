@@ -2,6 +2,7 @@
 
 use super::publish::Published;
 use super::tab::Tab;
+use super::webhooks::Told;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fmt;
@@ -48,6 +49,8 @@ pub(crate) struct State {
     pub(crate) kept: BTreeMap<&'static str, Vec<Published>>,
     /// When the bus forgot last what it keeps.
     pub(crate) store_lost: Option<Instant>,
+    /// What the back end was told.
+    pub(crate) webhooks: Told,
     /// What was refused.
     pub(crate) refused: HashSet<u64>,
     pub(crate) violations: Vec<String>,

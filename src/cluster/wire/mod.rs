@@ -107,6 +107,11 @@ pub enum Said {
         /// Nodes of which that is longer, and how long.
         longer: Vec<(NodeId, Duration)>,
     },
+    /// Something that is not for nodes as such, but for what runs on them.
+    Memo {
+        /// What; only those who wrote it understand it.
+        bytes: Bytes,
+    },
     /// The node has repeated what it said.
     Repeated {
         /// Who asked, and the number of what each asked with last.
@@ -160,6 +165,7 @@ impl Said {
             Self::Again { .. } => 9,
             Self::Back { .. } => 10,
             Self::Repeated { .. } => 11,
+            Self::Memo { .. } => 12,
         }
     }
 
@@ -168,6 +174,7 @@ impl Said {
         match self {
             Self::Event { frame, .. } => frame.size(),
             Self::Again { envelope, .. } => envelope.len(),
+            Self::Memo { bytes } => bytes.len(),
             Self::Changed { told, .. } | Self::All { told, .. } => told.iter().map(Told::size).sum(),
             _ => 0,
         }
@@ -201,6 +208,7 @@ impl Said {
                 facts::put(out, told);
             }
             Self::Ask { node } => out.put_u64(node.0),
+            Self::Memo { bytes } => put_bytes(out, bytes),
             Self::Leaving => {}
             Self::EndUser { app, user } => {
                 put_bytes(out, app.as_bytes());
@@ -276,6 +284,7 @@ impl Said {
                 let nodes = (0..count).map(|_| node()).collect::<Option<_>>()?;
                 Self::Repeated { nodes, complete }
             }
+            12 => Self::Memo { bytes: reader.bytes()? },
             _ => return None,
         })
     }
