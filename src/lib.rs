@@ -17,6 +17,7 @@
 //! | 2 | [`hub`] | one app's connections, channels, members, users and kept events on this node. Synchronous. |
 //! | 3 | [`pace`] | holding back whoever says much |
 //! | 3 | [`cluster`] | several nodes as one: what they say to each other, who is there, who is gone |
+//! | 3 | [`webhooks`] | telling back ends what happens: deciding, waiting, sending, trying again |
 //! | 3 | [`node`] | the use cases: connect, subscribe, sign in, publish, look, terminate |
 //! | 4 | [`session`] | one connection's side of the protocol, whatever carries it |
 //! | 5 | [`transport`] | WebSockets: upgrade, one task for each connection, batched writes |
@@ -79,15 +80,21 @@
 //! comes meanwhile until they are done: then all of it is handed out in the order of its numbers, each once. Everything
 //! a node says has a number, which tells repeats apart. While a node hears nothing it takes nobody for dead.
 //!
-//! **Transitions.** Which channels are occupied or vacated and which members come and go is found by each node under the
-//! channel's lock, from what all say; rendezvous hashing over the nodes that live names one that speaks for a channel.
+//! **Webhooks.** The hub notes under the channel's lock who comes and goes, and the server hands that on to the task of
+//! [`webhooks`]. It compares how channels stand with what back ends know, and what has differed for long enough becomes an
+//! event: written to the journal, then queued for each endpoint, from which one task for each sends in order. Everything that
+//! happens to an event is a step, and the same steps make the same state: from the journal after a start, and on every
+//! other node, which hears of them over the bus. Rendezvous hashing over the nodes that are ready names the one that
+//! decides for a channel; who decides sends, once the others know, and who is gone is replaced. A node acts only while
+//! what it says itself comes back from the bus, so that it cannot act on what is no longer so.
 //!
 //! # State and locks
 //!
 //! A connection's state is plain fields of its session, owned by its task. Shared state is the hub's: map shard, then
 //! channel, then outbox is the order in which its locks are taken, and none is ever held across an await. The lock of
 //! the kept events is taken last, within a shard's or a channel's; that of the users is taken alone, before outboxes'.
-//! The journal of what other nodes must know is taken last of all.
+//! The journal of what other nodes must know is taken last of all. What webhooks keep belongs to their task; only
+//! the queues to endpoints are shared, each behind its own lock, taken alone.
 //!
 //! # Choices
 //!
@@ -108,6 +115,8 @@
 //! * `utoipa` writes `/openapi.json` from the types that are answered (otherwise: schemas by hand, which nobody would
 //!   keep true). Routes are registered with their documentation in `api::openapi` rather than by its macros on
 //!   handlers, so that `api` still shows every path in one place.
+//! * `hyper-util`'s client with `hyper-rustls` posts webhooks (otherwise: a pool of connections and TLS by hand); it lets us
+//!   judge addresses after they were resolved, for which `tower-service` has the trait.
 //! * `redis` speaks to Redis and Valkey (otherwise: RESP3 by hand): it is alive, hands on whatever a server pushes, and
 //!   leaves connecting anew to its user, who must know when messages may have been lost. `rustls` with `ring` is its
 //!   TLS, which builds without `cmake` and a C++ compiler.

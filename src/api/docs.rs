@@ -10,6 +10,7 @@ use super::nodes::Nodes;
 use super::openapi::{Doc, IN_NAMES, channel, names};
 use super::stats::AppStats;
 use super::users::User;
+use super::webhooks::{DeadLetters, Replayed, Webhooks};
 use serde_json::{Value, json};
 use utoipa::openapi::Required;
 
@@ -114,6 +115,38 @@ pub(super) fn stats() -> Doc {
 
 pub(super) fn nodes() -> Doc {
     Doc::signed("listNodes", "List the nodes that act as one").answers::<Nodes>(200, "the nodes")
+}
+
+pub(super) fn webhooks() -> Doc {
+    silent(Doc::signed("listWebhooks", "Tell how the app's endpoints take webhooks, on the node that answers"))
+        .answers::<Webhooks>(200, "the endpoints; none if the app has none")
+}
+
+pub(super) fn dead_webhooks() -> Doc {
+    let limit = json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 });
+    silent(Doc::signed("listDeadWebhooks", "List webhooks that were given up, oldest first"))
+        .query("endpoint", "only those of this endpoint", text())
+        .query("limit", "how many of them", limit)
+        .answers::<DeadLetters>(200, "the dead letters")
+}
+
+pub(super) fn replay_webhooks() -> Doc {
+    let id = json!({ "type": "string", "pattern": "^[0-9a-f]{16}-(0|[1-9][0-9]*)$" });
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "endpoint": or_null(text()),
+            "ids": or_null(json!({ "type": "array", "items": id }))
+        },
+        "additionalProperties": false
+    });
+    silent(Doc::signed("replayWebhooks", "Send webhooks that were given up after all"))
+        .body("application/json", Required::False, "which ones; all unless endpoint or ids say otherwise", schema)
+        .answers::<Replayed>(200, "they wait to be sent again; what is no dead letter is passed over")
+}
+
+fn silent(doc: Doc) -> Doc {
+    doc.refuses(503, "the webhooks do not answer; to be asked again")
 }
 
 pub(super) fn ready() -> Doc {

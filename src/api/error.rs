@@ -100,6 +100,14 @@ impl ApiError {
         )
     }
 
+    /// 503: the webhooks do not answer.
+    pub fn webhooks_are_silent() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The webhooks do not answer: the server is starting, stopping or overloaded; ask again in a while",
+        )
+    }
+
     /// 413: one event's data. Clients of hosted Pusher know the text.
     pub fn data_too_large(max: usize) -> Self {
         let text = format!(

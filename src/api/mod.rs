@@ -18,6 +18,7 @@ mod signed;
 mod stats;
 mod trigger;
 mod users;
+mod webhooks;
 
 use crate::app::App;
 use crate::node::Node;
@@ -68,6 +69,9 @@ pub fn router(api: Api, origins: &[String]) -> Router {
         .get("/apps/{app_id}/connections", connections::list, docs::connections())
         .get("/apps/{app_id}/stats", stats::show, docs::stats())
         .get("/apps/{app_id}/nodes", nodes::list, docs::nodes())
+        .get("/apps/{app_id}/webhooks", webhooks::list, docs::webhooks())
+        .get("/apps/{app_id}/webhooks/dead", webhooks::dead, docs::dead_webhooks())
+        .post("/apps/{app_id}/webhooks/replay", webhooks::replay, docs::replay_webhooks())
         .get("/up", up, docs::up())
         .get("/ready", nodes::ready, docs::ready())
         .finish("/openapi.json", docs::openapi(), api)

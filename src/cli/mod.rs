@@ -6,6 +6,7 @@ mod client;
 mod dev;
 mod nodes;
 mod serve;
+mod webhooks;
 
 use crate::config::Sources;
 use clap::error::ErrorKind;
@@ -14,6 +15,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// What was asked for cannot be configured (`EX_CONFIG` of sysexits): nothing was started.
 const BAD_CONFIG: u8 = 78;
@@ -29,6 +31,7 @@ struct Cli {
 enum Command {
     Serve(serve::Serve),
     Nodes(nodes::Nodes),
+    Webhooks(webhooks::Webhooks),
 }
 
 /// Where the server listens, and what configures it.
@@ -70,6 +73,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Cli::try_parse_from(args) {
         Ok(Cli { command: Command::Serve(serve) }) => serve.run(),
         Ok(Cli { command: Command::Nodes(nodes) }) => nodes.run(),
+        Ok(Cli { command: Command::Webhooks(webhooks) }) => webhooks.run(),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 say(&error.to_string());
@@ -86,6 +90,23 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// Prints for people and scripts. Nobody may be reading, which is no reason to stop serving.
 fn say(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
+}
+
+/// A table's lines, each column as wide as it needs to be.
+fn columns<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
+/// The two largest units of a time in seconds.
+fn span(secs: u64) -> String {
+    let text = humantime::format_duration(Duration::from_secs(secs)).to_string();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
 /// Says in one line why nothing was started.

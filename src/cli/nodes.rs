@@ -1,10 +1,9 @@
 //! `fanfare nodes`.
 
-use super::{Place, client, complain, refuse, say};
+use super::{Place, client, columns, refuse, span};
 use crate::config::Config;
 use serde_json::Value;
 use std::process::ExitCode;
-use std::time::Duration;
 
 /// List the servers that act as one, as one of them sees them.
 ///
@@ -25,20 +24,8 @@ impl Nodes {
             Ok(config) => config,
             Err(error) => return refuse(&error.to_string()),
         };
-        let answer = client::get(&config, "/nodes").and_then(|body| {
-            let text = String::from_utf8_lossy(&body).into_owned();
-            if self.json { Ok(text) } else { table(&text).ok_or(format!("the server answers otherwise: {text}")) }
-        });
-        match answer {
-            Ok(text) => {
-                say(&text);
-                ExitCode::SUCCESS
-            }
-            Err(error) => {
-                complain(&error);
-                ExitCode::FAILURE
-            }
-        }
+        let question = client::Question { config: &config, app: None, route: "/nodes", body: None };
+        client::tell(question, self.json, table)
     }
 }
 
@@ -63,13 +50,7 @@ fn table(answer: &str) -> Option<String> {
             number("uptime_seconds", |secs| span(secs as u64)),
         ]);
     }
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 8] = std::array::from_fn(width);
-    let line = |row: &[String; 8]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    let mut lines: Vec<_> = rows.iter().map(line).collect();
+    let mut lines = columns(&rows);
     lines.push(match &answer["bus"] {
         Value::Null => "no bus: this is the only server".to_owned(),
         bus => {
@@ -89,12 +70,6 @@ fn table(answer: &str) -> Option<String> {
         }
     });
     Some(lines.join("\n"))
-}
-
-/// Its two largest units.
-fn span(secs: u64) -> String {
-    let text = humantime::format_duration(Duration::from_secs(secs)).to_string();
-    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -34,8 +34,8 @@ const SERVED: usize = 64;
 const LONG: Duration = Duration::from_millis(1);
 /// The pauses that subscribers are given when much that was held back is handed out at once.
 const RELEASE_STALLS: usize = 5000;
-/// Longer than any sign of life of this node that comes back.
-const MOST_ALIVE: usize = 4096;
+/// Longer than anything of this node that it is to hear when it comes back.
+const MOST_ECHO: usize = 4096;
 /// A bus of several servers may have stopped handing out what is said on one of them so long before the others.
 const MARGIN: Duration = Duration::from_secs(5);
 
@@ -137,7 +137,7 @@ impl Actor {
             Incoming::Message { topic, payload } => {
                 let (is_mine, is_news) = (wire::origin(&payload) == Some(shared.me.id), topic == shared.control);
                 match (is_mine, is_news) {
-                    (true, true) if payload.len() > MOST_ALIVE => {}
+                    (true, true) if payload.len() > MOST_ECHO => {}
                     (_, true) => self.hear(&topic, &payload).await,
                     (true, false) => {}
                     (false, false) => self.lanes.push(topic, payload),
@@ -179,10 +179,13 @@ impl Actor {
         };
         let (now, origin, number) = (super::now(), envelope.origin, envelope.number);
         if origin == shared.me.id {
-            if *topic == shared.control
-                && let Some(lag) = self.echo.hear(number, now)
-            {
-                shared.lag.set(lag);
+            if *topic == shared.control {
+                if let Some(lag) = self.echo.hear(number, now) {
+                    shared.lag.set(lag);
+                }
+                if let Said::Memo { bytes } = envelope.said {
+                    shared.memos.push(origin, bytes);
+                }
             }
             return;
         }

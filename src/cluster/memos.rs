@@ -43,7 +43,8 @@ impl Memos {
 }
 
 impl Cluster {
-    /// Says something to what runs on all other nodes. Of one node, memos come in the order in which they were said.
+    /// Says something to what runs on all other nodes. Of one node, memos come in the order in which they were said. Short
+    /// ones, of less than 2 KiB, come back: everybody who can be heard has got them then, and those before.
     pub fn memo(&self, bytes: Bytes) {
         self.tell(Said::Memo { bytes });
     }
@@ -53,7 +54,7 @@ impl Cluster {
         LARGEST.min(self.room())
     }
 
-    /// Ready once there are memos of other nodes.
+    /// Ready once there are memos.
     pub fn poll_memos(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.0.memos.0.lock();
         if !state.memos.is_empty() {
@@ -63,7 +64,7 @@ impl Cluster {
         Poll::Pending
     }
 
-    /// What other nodes have said, each with the node.
+    /// What nodes have said, each with the node; this one too.
     pub fn memos(&self) -> Vec<(NodeId, Bytes)> {
         let mut state = self.0.memos.0.lock();
         state.bytes = 0;

@@ -52,12 +52,13 @@ impl Signed {
     }
 }
 
-/// The signed query of a request made at `now` that has no body and no other parameters.
-pub fn sign(method: &str, path: &str, key: &str, secret: &Secret, now: Duration) -> String {
-    let query = format!("auth_key={key}&auth_timestamp={}&auth_version=1.0", now.as_secs());
-    let signature = secret.sign(&[method, "\n", path, "\n", &query]);
+/// The signed query of a request made at `now` that has no parameters of its own.
+pub fn sign(method: &str, path: &str, body: &[u8], key: &str, secret: &Secret, now: Duration) -> String {
+    let md5 = if body.is_empty() { String::new() } else { format!("&body_md5={}", hex::encode(Md5::digest(body))) };
+    let rest = format!("auth_timestamp={}&auth_version=1.0{md5}", now.as_secs());
+    let signature = secret.sign(&[method, "\n", path, "\n", &format!("auth_key={key}&{rest}")]);
     let written = form_urlencoded::byte_serialize(key.as_bytes()).collect::<String>();
-    format!("auth_key={written}&auth_timestamp={}&auth_version=1.0&auth_signature={signature}", now.as_secs())
+    format!("auth_key={written}&{rest}&auth_signature={signature}")
 }
 
 /// Checks everything about a request but its body. The error is the text of the 401.

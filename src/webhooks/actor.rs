@@ -1,12 +1,13 @@
 //! The task that keeps the desk: takes in what happens, writes down what was decided, and then has it sent.
 
 use super::deliver::Courier;
-use super::desk::{Desk, Job, Now, Output, Place, Rules, Where};
-use super::joining::{Joining, Talk, ToDo, View};
+use super::desk::{Desk, Job, Now, Rules};
 use super::journal::{Claim, Journal};
+use super::office::{Office, Orders};
 use super::op::Op;
 use super::schedule::Schedule;
 use super::sender::Sender;
+use super::talk::Talk;
 use super::{Input, Webhooks, unix_ms};
 use crate::config::Webhooks as Settings;
 use crate::protocol::NodeId;
@@ -30,24 +31,15 @@ const COMPLAIN_AGAIN: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Actor {
     webhooks: Webhooks,
-    desk: Desk,
+    office: Office,
     inputs: mpsc::Receiver<Input>,
+    /// Where it is said what other nodes are to hear.
+    say: Option<mpsc::UnboundedSender<Bytes>>,
     journal: Writing,
-    /// What was decided before the journal was had.
-    held: Output,
-    stopped: bool,
-    others: Option<Others>,
     senders: JoinSet<()>,
     complained: Option<Instant>,
-}
-
-/// The other nodes that act as one with this one.
-#[derive(Debug)]
-struct Others {
-    joining: Joining,
-    say: mpsc::UnboundedSender<Bytes>,
-    /// How large a message may be.
-    most: usize,
+    /// Whether what is to be sent waits, as was logged last.
+    paused: Option<bool>,
 }
 
 #[derive(Debug)]
@@ -95,21 +87,17 @@ impl Actor {
             senders.spawn(sender.run());
         }
         let journal = claim.map_or(Writing::Never, |claim| Writing::Waiting(Some(claim)));
-        let held = Output::default();
-        let (webhooks, stopped, complained) = (webhooks.clone(), false, None);
-        let others = say.map(|say| Others { joining: Joining::new(me), say, most: 0 });
-        Self { webhooks, desk, inputs, journal, held, stopped, others, senders, complained }
+        let office = Office::new(desk, me, say.is_none());
+        Self { webhooks: webhooks.clone(), office, inputs, say, journal, senders, complained: None, paused: None }
     }
 
     /// Keeps the desk for as long as the node runs.
     pub async fn run(mut self) {
         if matches!(self.journal, Writing::Never) {
-            self.act(Vec::new());
+            self.office.begin(Vec::new(), now());
         }
         loop {
-            let joins = self.others.as_ref().map(|others| others.joining.next(super::now()));
-            let due = [self.desk.next(), joins].into_iter().flatten().min();
-            let due = due.map_or(LONG, |at| at.saturating_duration_since(super::now()));
+            let due = self.office.next(super::now()).map_or(LONG, |at| at.saturating_duration_since(super::now()));
             let is_waiting = matches!(self.journal, Writing::Waiting(_));
             tokio::select! {
                 () = sleep(if is_waiting { due.min(TRY_AGAIN) } else { due }) => {}
@@ -129,57 +117,20 @@ impl Actor {
             if is_waiting {
                 self.open().await;
             }
-            self.look(None);
-            self.desk.tick(now());
+            self.office.tick(now());
             self.settle().await;
         }
-    }
-
-    /// Looks what the other nodes call for. Not before it is known what the journal holds.
-    fn look(&mut self, view: Option<View>) {
-        if matches!(self.journal, Writing::Waiting(_)) {
-            return;
-        }
-        if let Some(others) = &mut self.others {
-            let to_do = others.joining.look(view, self.desk.as_of(), super::now());
-            self.join(to_do);
-        }
-    }
-
-    /// Does what the other nodes call for, and takes its place among them.
-    fn join(&mut self, ToDo { say, ops, replace, tell }: ToDo) {
-        let Some(Others { joining, say: out, most }) = &mut self.others else { return };
-        let now = now();
-        for op in ops {
-            self.desk.hear(op, now);
-        }
-        if let Some((steps, meanwhile)) = replace {
-            tracing::info!(steps = steps.len(), "webhooks go on from what another node knows");
-            self.desk.replace(steps, meanwhile, now);
-        }
-        for node in tell {
-            let parts = Talk::parts(self.desk.steps(), *most);
-            let count = u32::try_from(parts.len()).expect("no node has that many steps");
-            for (part, ops) in (0..).zip(parts) {
-                let _ = out.send(Talk::All { to: node.0, part, parts: count, ops }.bytes());
-            }
-        }
-        for talk in say {
-            let _ = out.send(talk.bytes());
-        }
-        let place = Place { acts: joining.acts(now.at), homes: joining.homes(), live: joining.live().collect() };
-        self.desk.place(place, now);
     }
 
     async fn take(&mut self, input: Input) {
         let now = now();
         match input {
             Input::Changed { app, transitions } => {
-                transitions.iter().for_each(|transition| self.desk.changed(&app, transition, now));
+                transitions.iter().for_each(|transition| self.office.desk.changed(&app, transition, now));
             }
-            Input::Stand { app, channels } => self.desk.stand(&app, channels, now),
-            Input::Said { app, channel, said } => self.desk.said(&app, &channel, &said, now),
-            Input::Taken { app, endpoint, events } => self.desk.done(&app, &endpoint, events, now),
+            Input::Stand { app, channels } => self.office.desk.stand(&app, channels, now),
+            Input::Said { app, channel, said } => self.office.desk.said(&app, &channel, &said, now),
+            Input::Taken { app, endpoint, events } => self.office.desk.done(&app, &endpoint, events, now),
             Input::GivenUp { app, endpoint, events, why } => {
                 tracing::error!(
                     app.id = app,
@@ -188,34 +139,26 @@ impl Actor {
                     "webhooks were given up and are dead letters now, to be replayed: {why}"
                 );
                 self.webhooks.0.metrics.webhook_dead_total.add(events.len());
-                self.desk.bury(&app, &endpoint, events, &why, now);
+                self.office.desk.bury(&app, &endpoint, events, &why, now);
             }
             // Whoever asked may be gone.
-            Input::Dead(app, reply) => drop(reply.send(self.desk.dead(&app))),
+            Input::Dead(app, reply) => drop(reply.send(self.office.desk.dead(&app))),
             Input::Replay { app, endpoint, events, reply } => {
-                let count = self.desk.replay(&app, endpoint.as_deref(), events.as_deref(), now);
+                let count = self.office.desk.replay(&app, endpoint.as_deref(), events.as_deref(), now);
                 let _ = reply.send(count);
             }
             Input::Heard(from, bytes) => {
-                if let (Some(others), Some(talk)) = (&mut self.others, Talk::read(&bytes)) {
-                    let to_do = others.joining.hear(from, talk, now.at);
-                    self.join(to_do);
+                // What makes no sense comes from another version.
+                if let Some(talk) = Talk::read(&bytes) {
+                    self.office.hear(from, talk, now);
                 }
             }
-            Input::View(view, most) => {
-                self.others.iter_mut().for_each(|others| others.most = most);
-                self.look(Some(view));
-            }
-            Input::Stop => {
-                self.stopped = true;
-                let mut is_alone = true;
-                if let Some(Others { joining, say, .. }) = &mut self.others {
-                    let _ = say.send(joining.stop(self.desk.as_of()).bytes());
-                    is_alone = joining.live().next().is_none();
+            Input::View(view, most) => self.office.view(view, most, now),
+            Input::Stop => self.office.stop(!matches!(self.journal, Writing::Never), now),
+            Input::Written(reply, is_last) => {
+                if is_last {
+                    self.office.end();
                 }
-                self.desk.stop(is_alone && matches!(self.journal, Writing::Never), now);
-            }
-            Input::Close(reply) => {
                 self.settle().await;
                 let _ = reply.send(());
             }
@@ -229,7 +172,7 @@ impl Actor {
         match blocking(move || claim.open()).await {
             Ok(Ok((journal, ops))) => {
                 self.journal = Writing::Open(Some(journal));
-                self.act(ops);
+                self.office.begin(ops, now());
             }
             Ok(Err(claim)) => {
                 self.journal = Writing::Waiting(Some(claim));
@@ -240,40 +183,30 @@ impl Actor {
             Err(error) => {
                 self.journal = Writing::Never;
                 self.complain(&format!("the journal of webhooks cannot be read, and none is kept: {error}"));
-                self.act(Vec::new());
+                self.office.begin(Vec::new(), now());
             }
         }
     }
 
-    /// Begins to decide and to send, with what is known from before.
-    fn act(&mut self, ops: Vec<Op>) {
-        let now = now();
-        ops.into_iter().for_each(|op| self.desk.apply(op, now));
-        if !self.stopped && self.others.is_none() {
-            self.desk.place(Place::alone(true), now);
-        }
-    }
-
-    /// Writes down what happened, and then has it sent.
+    /// Writes down what happened, and then has it told and sent.
     async fn settle(&mut self) {
-        let Output { ops, jobs, forgotten, renew } = self.desk.take();
-        self.held.ops.extend(ops);
-        self.held.jobs.extend(jobs);
+        let Orders { ops, renew, say, jobs, paused, forgotten } = self.office.take(super::now());
         self.webhooks.0.metrics.webhook_forgotten_total.add(forgotten);
         if forgotten > 0 {
             self.complain("dead letters were forgotten, as there are more than webhooks.dead_letters");
         }
-        if matches!(self.journal, Writing::Waiting(_)) {
-            return;
+        self.write(ops, renew).await;
+        for talk in say {
+            let _ = self.say.as_ref().map(|others| others.send(talk.bytes()));
         }
-        let Output { ops, jobs, .. } = std::mem::take(&mut self.held);
-        let here: Vec<_> = ops.iter().filter(|(_, place)| *place == Where::Here).map(|(op, _)| op.clone()).collect();
-        self.write(ops.into_iter().map(|(op, _)| op).collect(), renew).await;
-        self.tell_others(here);
         let now = super::now();
         let queues = &self.webhooks.0.queues;
-        if !self.stopped {
-            queues.values().for_each(|queue| queue.pause(!self.desk.acts()));
+        queues.values().for_each(|queue| queue.pause(paused));
+        if self.paused.replace(paused) != Some(paused) && self.say.is_some() {
+            match paused {
+                true => tracing::info!("webhooks are held back until it is known what other nodes have sent"),
+                false => tracing::info!("webhooks are decided and sent"),
+            }
         }
         for (app, endpoint, job) in jobs {
             match (queues.get(&(app, endpoint)), job) {
@@ -284,22 +217,11 @@ impl Actor {
         }
     }
 
-    /// Tells other nodes what happened here.
-    fn tell_others(&mut self, ops: Vec<Op>) {
-        let Some(Others { joining, say, most }) = &mut self.others else { return };
-        if ops.is_empty() {
-            return;
-        }
-        for part in Talk::parts(ops, *most) {
-            let _ = joining.tell(part).map(|talk| say.send(talk.bytes()));
-        }
-    }
-
     /// Writes steps to the journal. If that fails everything goes on without, and it is tried again with the next ones.
     async fn write(&mut self, ops: Vec<Op>, renew: bool) {
         let Writing::Open(journal) = &mut self.journal else { return };
         let Some(mut open) = journal.take() else { return };
-        let renewed = (renew || open.is_due()).then(|| self.desk.steps());
+        let renewed = (renew || open.is_due()).then(|| self.office.desk.steps());
         let (open, done) = blocking(move || {
             let done = match renewed {
                 Some(steps) => open.renew(&steps),

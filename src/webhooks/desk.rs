@@ -10,12 +10,15 @@ use crate::app::{App, EventKind};
 use crate::hub::{Change, Transition};
 use crate::protocol::NodeId;
 use indexmap::IndexMap;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Nodes whose events are remembered to be known; of more, the longest known are forgotten.
 pub(super) const MOST_NODES: usize = 1000;
+
+/// Events that others are told again if they do not know them.
+pub(super) const MOST_RECENT: usize = 5000;
 
 /// The time, for what is measured and for what is told.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +106,8 @@ pub(super) struct Desk {
     pub(super) books: BTreeMap<String, Book>,
     /// The number of the last event known of each node.
     pub(super) heard: IndexMap<u64, u64>,
+    /// The last events about how channels stand, which other nodes may not have heard of.
+    pub(super) recent: VecDeque<Arc<Event>>,
     /// When the last event that is known was decided.
     pub(super) as_of: u64,
     pub(super) place: Place,
@@ -121,6 +126,7 @@ impl Desk {
             rules,
             books: books.collect(),
             heard: IndexMap::new(),
+            recent: VecDeque::new(),
             as_of: 0,
             place: Place { acts: false, homes: Vec::new(), live: Vec::new() },
             later: BTreeMap::new(),

@@ -2,72 +2,38 @@
 //! Pure: time is a parameter.
 //!
 //! A node that may have missed something asks who knows, takes over the state of one that does, says that it is ready, and
-//! acts a moment later, when the others have left to it what is its to decide. What it says it numbers, so that
-//! whoever misses some of it notices, and asks anew.
+//! acts a moment later, when the others have left to it what is its to decide. They have: nobody acts who has not just
+//! heard all that there was to hear, as it sees by what it says itself and hears come back. What it says it numbers, so that
+//! whoever misses some of it notices, and asks anew. The numbers begin anew when the node itself has missed something: what it
+//! has said into the void it tells again once it knows what the others know.
 
+use super::event::Event;
 use super::op::Op;
+use super::talk::Talk;
 use crate::protocol::NodeId;
-use bytes::Bytes;
-use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 /// How long a node that asks waits for others to be heard of: longer than any of them is silent.
 const WAIT: Duration = Duration::from_secs(3);
 /// It waits so long for nodes of which it is not known yet who is there.
 const WAIT_FOR_ALL: Duration = Duration::from_secs(30);
-/// From when a node says that it is ready until it acts: everybody has heard it.
-const SETTLE: Duration = Duration::from_secs(1);
+/// From when a node has said that it is ready until it acts. Whoever acts has heard all that was said until so long ago.
+const SETTLE: Duration = Duration::from_secs(2);
+/// Between two things that a node says to hear them come back.
+const MARK: Duration = Duration::from_millis(400);
 /// Between two signs of life.
 const BEAT: Duration = Duration::from_secs(2);
+/// Longer than a node is silent that is there.
+const SILENT: Duration = Duration::from_millis(2500);
 /// A node that tells its state and stops doing so for that long is not waited for.
-const TELL_WITHIN: Duration = Duration::from_secs(5);
+const TELL_WITHIN: Duration = Duration::from_secs(2);
 /// A look that comes so much later than the one before shows that this node has stood still, and may have been replaced.
 const STOOD_STILL: Duration = Duration::from_secs(3);
-/// What a message takes besides its steps.
-const FRAME: usize = 128;
+/// Marks that are waited for.
+const MOST_MARKS: usize = 1000;
 /// Steps that are taken note of until the state is taken over.
 const MOST_STEPS: usize = 200_000;
-
-/// What nodes say to each other about webhooks.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Talk {
-    /// Something has happened.
-    Ops {
-        /// One more than the last time.
-        serial: u64,
-        /// What.
-        ops: Vec<Op>,
-    },
-    /// A sign of life.
-    Here {
-        /// The number of the last [`Talk::Ops`].
-        serial: u64,
-        /// Whether the node decides, or is about to.
-        ready: bool,
-        /// Whether it asks the others for theirs.
-        asks: bool,
-        /// When the last event that it knows of was decided, in milliseconds since 1970.
-        as_of: u64,
-    },
-    /// A node is asked for its state.
-    Tell {
-        /// Which one.
-        node: u64,
-    },
-    /// A part of a node's state.
-    All {
-        /// Who has asked for it.
-        to: u64,
-        /// Which part, from 0 on.
-        part: u32,
-        /// Of how many.
-        parts: u32,
-        /// The steps that make it.
-        ops: Vec<Op>,
-    },
-}
 
 /// What the cluster knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,9 +47,11 @@ pub struct View {
 /// Another node.
 #[derive(Clone, Copy, Debug)]
 struct Peer {
-    serial: u64,
+    /// The last thing heard of it: which session, and which number there.
+    last: (u64, u64),
     ready: bool,
     as_of: u64,
+    heard: Instant,
 }
 
 /// What is to be done.
@@ -97,6 +65,10 @@ pub(super) struct ToDo {
     pub(super) replace: Option<(Vec<Op>, Vec<Op>)>,
     /// Who asks for this node's state.
     pub(super) tell: Vec<NodeId>,
+    /// What another node knows of what was decided lately.
+    pub(super) recent: Vec<Event>,
+    /// Whether the others are to be told what this one knows of it, before anything else.
+    pub(super) recall: bool,
 }
 
 #[derive(Debug)]
@@ -113,7 +85,10 @@ enum Phase {
         next: u32,
     },
     Ready {
-        since: Instant,
+        /// The mark after that was said.
+        said: Option<u64>,
+        /// Since when all others have been told.
+        since: Option<Instant>,
     },
 }
 
@@ -126,8 +101,23 @@ pub(super) struct Joining {
     peers: HashMap<NodeId, Peer>,
     /// What happened elsewhere since the others were asked.
     meanwhile: Vec<Op>,
+    session: u64,
     serial: u64,
+    /// The last of those numbers that has come back.
+    confirmed: u64,
+    /// Marks that have not come back, and when they were said.
+    marks: VecDeque<(u64, Instant)>,
+    /// The number of the last one.
+    mark: u64,
+    /// When it was said.
+    marked: Option<Instant>,
+    /// Until when all that was said has been heard.
+    fresh: Option<Instant>,
     beat: Option<Instant>,
+    /// Whether somebody waits for an answer.
+    asked: bool,
+    /// Whether the others are to be told what was decided lately.
+    recalls: bool,
     looked: Option<Instant>,
     stopped: bool,
 }
@@ -140,8 +130,16 @@ impl Joining {
             view: View::default(),
             peers: HashMap::new(),
             meanwhile: Vec::new(),
+            session: 0,
             serial: 0,
+            confirmed: 0,
+            marks: VecDeque::new(),
+            mark: 0,
+            marked: None,
+            fresh: None,
             beat: None,
+            asked: false,
+            recalls: false,
             looked: None,
             stopped: false,
         }
@@ -149,7 +147,8 @@ impl Joining {
 
     /// Whether this node decides and sends at `now`.
     pub(super) fn acts(&self, now: Instant) -> bool {
-        !self.stopped && matches!(self.phase, Phase::Ready { since } if now >= since + SETTLE)
+        let is_told = matches!(self.phase, Phase::Ready { since: Some(since), .. } if now >= since + SETTLE);
+        !self.stopped && is_told && self.fresh.is_some_and(|fresh| now < fresh + SETTLE)
     }
 
     /// Other nodes that decide.
@@ -166,8 +165,8 @@ impl Joining {
     /// When there is something to do next.
     pub(super) fn next(&self, now: Instant) -> Instant {
         match self.phase {
-            Phase::Ready { since } if now < since + SETTLE => since + SETTLE,
-            _ => now + Duration::from_millis(250),
+            Phase::Ready { since: Some(since), .. } if now < since + SETTLE => since + SETTLE,
+            _ => now + Duration::from_millis(200),
         }
     }
 
@@ -183,7 +182,48 @@ impl Joining {
             return None;
         }
         self.serial += 1;
-        Some(Talk::Ops { serial: self.serial, ops })
+        Some(Talk::Ops { session: self.session, serial: self.serial, ops })
+    }
+
+    /// How often the others were asked.
+    pub(super) fn session(&self) -> u64 {
+        self.session
+    }
+
+    /// The number of what was said last.
+    pub(super) fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// Up to which number others know what was said. All of it, once it is certain what they know.
+    pub(super) fn confirmed(&self) -> u64 {
+        self.confirmed
+    }
+
+    /// What is to be said so that what was said last is confirmed.
+    pub(super) fn mark(&mut self, now: Instant) -> Talk {
+        self.mark += 1;
+        self.marked = Some(now);
+        self.marks.push_back((self.mark, now));
+        if self.marks.len() > MOST_MARKS {
+            self.marks.pop_front();
+        }
+        Talk::Mark { session: self.session, serial: self.serial, number: self.mark }
+    }
+
+    /// Takes note of a mark that has come back.
+    fn comes_back(&mut self, session: u64, serial: u64, number: u64, now: Instant) {
+        if session == self.session {
+            self.confirmed = self.confirmed.max(serial);
+        }
+        while let Some((_, said)) = self.marks.pop_front_if(|(mark, _)| *mark <= number) {
+            self.fresh = self.fresh.max(Some(said));
+        }
+        if let Phase::Ready { said: Some(said), since } = &mut self.phase
+            && *said <= number
+        {
+            since.get_or_insert(now);
+        }
     }
 
     /// Takes note of what the cluster knows, and that time has passed.
@@ -217,9 +257,23 @@ impl Joining {
             }
             Phase::Ready { .. } => {}
         }
-        if self.beat.is_none_or(|at| now >= at + BEAT) {
+        let is_due = self.beat.is_none_or(|at| now >= at + BEAT);
+        to_do.recall = std::mem::take(&mut self.recalls);
+        let answers = std::mem::take(&mut self.asked);
+        if is_due || answers {
+            // An answer asks nobody, or there would be no end of it.
+            to_do.say.insert(0, self.here(is_due && matches!(self.phase, Phase::Asking { .. }), as_of));
+        }
+        if is_due {
             self.beat = Some(now);
-            to_do.say.insert(0, self.here(matches!(self.phase, Phase::Asking { .. }), as_of));
+        }
+        if is_due || self.marked.is_none_or(|said| now >= said + MARK) {
+            let mark = self.mark(now);
+            to_do.say.push(mark);
+            let number = self.mark;
+            if let Phase::Ready { said, .. } = &mut self.phase {
+                said.get_or_insert(number);
+            }
         }
         to_do
     }
@@ -227,26 +281,33 @@ impl Joining {
     /// Takes note of what another node says.
     pub(super) fn hear(&mut self, from: NodeId, talk: Talk, now: Instant) -> ToDo {
         let mut to_do = ToDo::default();
-        if from == self.me || matches!(self.phase, Phase::Apart) {
+        if matches!(self.phase, Phase::Apart) {
+            return to_do;
+        }
+        if from == self.me {
+            if let Talk::Mark { session, serial, number } = talk {
+                self.comes_back(session, serial, number, now);
+            }
             return to_do;
         }
         match talk {
-            Talk::Here { serial, ready, asks, as_of } => {
-                if self.has_missed(from, serial) {
+            Talk::Here { session, serial, ready, asks, as_of } => {
+                if self.has_missed(from, (session, serial)) {
                     self.ask(now);
                 }
-                self.peers.insert(from, Peer { serial, ready, as_of });
-                if asks {
-                    // Said with the next look.
-                    self.beat = None;
-                }
+                let before = self.peers.insert(from, Peer { last: (session, serial), ready, as_of, heard: now });
+                let is_new = before.is_none_or(|peer| peer.last.0 != session);
+                // Answered with the next look.
+                self.asked |= asks;
+                self.recalls |= asks && is_new;
             }
-            Talk::Ops { serial, ops } => {
-                if self.has_missed(from, serial.wrapping_sub(1)) {
+            Talk::Ops { session, serial, ops } => {
+                if self.has_missed(from, (session, serial.wrapping_sub(1))) {
                     self.ask(now);
                 }
-                let peer = self.peers.entry(from).or_insert(Peer { serial, ready: false, as_of: 0 });
-                peer.serial = serial;
+                let last = (session, serial);
+                let peer = self.peers.entry(from).or_insert(Peer { last, ready: false, as_of: 0, heard: now });
+                (peer.last, peer.heard) = (last, now);
                 if matches!(self.phase, Phase::Asking { .. } | Phase::Learning { .. }) {
                     if self.meanwhile.len() + ops.len() > MOST_STEPS {
                         self.ask(now);
@@ -255,8 +316,9 @@ impl Joining {
                 }
                 to_do.ops = ops;
             }
+            Talk::Recent { events } => to_do.recent = events,
             Talk::Tell { node } if node == self.me.0 => to_do.tell.push(from),
-            Talk::Tell { .. } => {}
+            Talk::Tell { .. } | Talk::Mark { .. } => {}
             Talk::All { to, part, parts, ops } => {
                 if to == self.me.0 {
                     self.learn(from, (part, parts), ops, now, &mut to_do);
@@ -266,13 +328,16 @@ impl Joining {
         to_do
     }
 
-    /// Whether something of what a node said before is missing.
-    fn has_missed(&self, node: NodeId, serial: u64) -> bool {
-        matches!(self.phase, Phase::Ready { .. }) && self.peers.get(&node).map_or(0, |peer| peer.serial) != serial
+    /// Whether something is missing of what a node has said up to this number of a session.
+    fn has_missed(&self, node: NodeId, up_to: (u64, u64)) -> bool {
+        let known = self.peers.get(&node).map(|peer| peer.last).filter(|(session, _)| *session == up_to.0);
+        matches!(self.phase, Phase::Ready { .. }) && known.map_or(0, |(_, serial)| serial) != up_to.1
     }
 
     fn ask(&mut self, now: Instant) {
         self.phase = Phase::Asking { since: now };
+        self.session += 1;
+        (self.serial, self.confirmed) = (0, 0);
         self.peers.clear();
         self.meanwhile.clear();
         self.beat = None;
@@ -280,13 +345,15 @@ impl Joining {
 
     /// Asks the node that knows most for its state, or goes on with the one that there is.
     fn choose(&mut self, as_of: u64, now: Instant, to_do: &mut ToDo) {
-        let best = self.peers.iter().max_by_key(|(node, peer)| (peer.ready, peer.as_of, **node));
+        // One that has fallen silent is not there any more, whatever it knew.
+        let there = self.peers.iter().filter(|(_, peer)| now.saturating_duration_since(peer.heard) < SILENT);
+        let best = there.max_by_key(|(node, peer)| (peer.ready, peer.as_of, **node));
         match best.filter(|(_, peer)| peer.ready || peer.as_of > as_of) {
             Some((node, _)) => {
                 to_do.say.push(Talk::Tell { node: node.0 });
                 self.phase = Phase::Learning { from: *node, heard: now, parts: Vec::new(), next: 0 };
             }
-            None => self.ready(now),
+            None => self.ready(),
         }
     }
 
@@ -299,50 +366,21 @@ impl Joining {
         (*heard, *next) = (now, part + 1);
         if *next >= of {
             to_do.replace = Some((std::mem::take(parts), std::mem::take(&mut self.meanwhile)));
-            self.ready(now);
+            self.ready();
         }
     }
 
-    fn ready(&mut self, now: Instant) {
-        self.phase = Phase::Ready { since: now };
+    fn ready(&mut self) {
+        self.phase = Phase::Ready { said: None, since: None };
+        self.recalls = true;
+        // What was said and lost before is known now, or told anew.
+        self.confirmed = self.serial;
         // Said with the next look.
         self.beat = None;
     }
 
     fn here(&self, asks: bool, as_of: u64) -> Talk {
         let ready = !self.stopped && matches!(self.phase, Phase::Ready { .. });
-        Talk::Here { serial: self.serial, ready, asks, as_of }
-    }
-}
-
-impl Talk {
-    /// Steps in parts of which each fits into so many bytes. One that is too large alone is left out.
-    pub(super) fn parts(ops: Vec<Op>, most: usize) -> Vec<Vec<Op>> {
-        let (mut parts, mut bytes) = (Vec::<Vec<Op>>::new(), 0);
-        for op in ops {
-            let size = serde_json::to_vec(&op).map_or(0, |json| json.len()) + 1;
-            if size + FRAME > most {
-                continue;
-            }
-            bytes += size;
-            match parts.last_mut() {
-                Some(part) if bytes + FRAME <= most => part.push(op),
-                _ => {
-                    bytes = size;
-                    parts.push(vec![op]);
-                }
-            }
-        }
-        parts
-    }
-
-    /// What somebody said; `None` if it makes no sense.
-    pub(super) fn read(bytes: &Bytes) -> Option<Self> {
-        serde_json::from_slice(bytes).ok()
-    }
-
-    /// What is to be said, in bytes.
-    pub(super) fn bytes(&self) -> Bytes {
-        serde_json::to_vec(self).expect("what nodes say makes JSON").into()
+        Talk::Here { session: self.session, serial: self.serial, ready, asks, as_of }
     }
 }

@@ -15,6 +15,7 @@ mod guard;
 mod home;
 mod joining;
 mod journal;
+mod office;
 mod op;
 mod queue;
 mod request;
@@ -23,6 +24,7 @@ mod sender;
 mod standing;
 mod steps;
 mod takeover;
+mod talk;
 #[cfg(test)]
 mod tests;
 
@@ -89,8 +91,8 @@ enum Input {
     Replay { app: String, endpoint: Option<String>, events: Option<Vec<EventId>>, reply: oneshot::Sender<usize> },
     /// Nothing more is decided.
     Stop,
-    /// Everything is to be written.
-    Close(oneshot::Sender<()>),
+    /// Everything is to be written, and nothing more to be sent if this is the last time.
+    Written(oneshot::Sender<()>, bool),
 }
 
 /// How an endpoint does, and what it is told of.
@@ -226,18 +228,17 @@ impl Webhooks {
     pub async fn stop(&self, within: Duration) {
         let end = now() + within;
         self.tell(Input::Stop).await;
-        let _ = timeout(within, self.written()).await;
+        let _ = timeout(within, self.written(false)).await;
         while now() < end && !self.0.queues.values().all(|queue| queue.is_at_rest(now())) {
             sleep(LOOK).await;
         }
-        self.0.queues.values().for_each(|queue| queue.pause(true));
-        let _ = timeout(LAST_WRITE, self.written()).await;
+        let _ = timeout(LAST_WRITE, self.written(true)).await;
     }
 
     /// Waits until the task has done all that it was told before.
-    async fn written(&self) {
+    async fn written(&self, is_last: bool) {
         let (reply, answer) = oneshot::channel();
-        self.tell(Input::Close(reply)).await;
+        self.tell(Input::Written(reply, is_last)).await;
         let _ = answer.await;
     }
 

@@ -84,6 +84,11 @@ pub(super) enum Op {
         /// How many.
         count: usize,
     },
+    /// An event about how a channel stands that was decided a while ago, and is known only now.
+    Recall {
+        /// The event.
+        event: Event,
+    },
     /// An event that waits, of those that are known already.
     Open {
         /// The event.

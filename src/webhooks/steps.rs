@@ -1,7 +1,7 @@
 //! What a step does to the state, wherever it comes from, and the steps that make the state anew.
 
 use super::book::{Book, Dead, Open};
-use super::desk::{About, Desk, Job, Key, MOST_NODES, Now};
+use super::desk::{About, Desk, Job, Key, MOST_NODES, MOST_RECENT, Now};
 use super::event::{Event, EventId};
 use super::op::Op;
 use super::standing::{MISS_PAUSE, Miss, Standing};
@@ -68,6 +68,7 @@ impl Desk {
                 let app = event.app.clone();
                 self.keep_dead(&app, &endpoint, Dead { event: event.into(), at_ms, why });
             }
+            Op::Recall { event } => self.note(&event.into(), now),
             Op::Until { time_ms } => self.as_of = self.as_of.max(time_ms),
             Op::Heard { last } => {
                 self.is_news(last);
@@ -88,30 +89,46 @@ impl Desk {
         if !self.is_news(event.id) {
             return;
         }
+        let event = Arc::new(event);
+        self.note(&event, now);
+        self.open(&event, to);
+    }
+
+    /// Takes note that back ends are told how a channel stands.
+    fn note(&mut self, event: &Arc<Event>, now: Now) {
         self.as_of = self.as_of.max(event.time_ms);
-        let about = EventKind::ClientEvent != event.kind;
-        if about && let Some(standing) = self.standing(&event.app, &event.channel) {
-            let member = |standing: &mut Standing, told| {
-                let user = event.user.clone().unwrap_or_default();
-                standing.members.entry(user.clone()).or_default().tell(told);
-                standing.tidy(&user);
-            };
-            match event.kind {
-                EventKind::ChannelOccupied => standing.occupied.tell(true),
-                EventKind::ChannelVacated => standing.occupied.tell(false),
-                EventKind::MemberAdded => member(standing, true),
-                EventKind::MemberRemoved => member(standing, false),
-                EventKind::SubscriptionCount => standing.count.tell(event.count.unwrap_or_default(), now.at),
-                EventKind::CacheMiss => {
-                    standing.miss = Some(Miss::Told(now.at));
-                    let (app, channel) = (event.app.clone(), event.channel.clone());
-                    self.later(now.at + MISS_PAUSE, Key { app, channel, about: About::Miss });
-                }
-                EventKind::ClientEvent => {}
-            }
-            self.books.get_mut(&event.app).into_iter().for_each(|book| book.tidy(&event.channel));
+        if event.kind == EventKind::ClientEvent {
+            return;
         }
-        self.open(&event.into(), to);
+        if self.recent.len() == MOST_RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(event.clone());
+        self.tell_standing(event, now);
+    }
+
+    /// Makes what back ends know what an event tells them.
+    pub(super) fn tell_standing(&mut self, event: &Event, now: Now) {
+        let Some(standing) = self.standing(&event.app, &event.channel) else { return };
+        let member = |standing: &mut Standing, told| {
+            let user = event.user.clone().unwrap_or_default();
+            standing.members.entry(user.clone()).or_default().tell(told);
+            standing.tidy(&user);
+        };
+        match event.kind {
+            EventKind::ChannelOccupied => standing.occupied.tell(true),
+            EventKind::ChannelVacated => standing.occupied.tell(false),
+            EventKind::MemberAdded => member(standing, true),
+            EventKind::MemberRemoved => member(standing, false),
+            EventKind::SubscriptionCount => standing.count.tell(event.count.unwrap_or_default(), now.at),
+            EventKind::CacheMiss => {
+                standing.miss = Some(Miss::Told(now.at));
+                let (app, channel) = (event.app.clone(), event.channel.clone());
+                self.later(now.at + MISS_PAUSE, Key { app, channel, about: About::Miss });
+            }
+            EventKind::ClientEvent => {}
+        }
+        self.books.get_mut(&event.app).into_iter().for_each(|book| book.tidy(&event.channel));
     }
 
     /// Whether an event was not known yet; those before it on its node are known from then on as well.

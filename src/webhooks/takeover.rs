@@ -7,8 +7,23 @@ use super::event::{Event, EventId};
 use super::op::Op;
 use super::standing::{Fact, Standing};
 use crate::app::EventKind;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+
+/// What was decided so long before the last event, all nodes know.
+const LATELY_MS: u64 = 60_000;
+
+/// What an event is about: app, channel, member, and what of it.
+type About = (String, String, Option<String>, &'static str);
+
+fn about(event: &Event) -> About {
+    let what = match event.kind {
+        EventKind::ChannelOccupied | EventKind::ChannelVacated => "channel",
+        EventKind::MemberAdded | EventKind::MemberRemoved => "member",
+        kind => kind.as_str(),
+    };
+    (event.app.clone(), event.channel.clone(), event.user.clone(), what)
+}
 
 /// What this node knew of an event.
 #[derive(Default)]
@@ -42,10 +57,46 @@ impl Desk {
         for (_, known) in mine.into_iter().filter(|(id, _)| is_unknown(id)) {
             self.add(known, now);
         }
+        // Of what was decided lately, the last counts, whoever knew it.
+        let last: Vec<_> = self.last().into_values().cloned().collect();
+        last.iter().for_each(|event| self.tell_standing(event, now));
         meanwhile.into_iter().for_each(|op| self.apply(op, now));
         self.out.jobs = told;
         self.out.renew = true;
         self.send_all();
+    }
+
+    /// What was decided lately about how channels stand, for others who may not know of all of it.
+    pub(super) fn recent(&self) -> Vec<Event> {
+        let since = self.as_of.saturating_sub(LATELY_MS);
+        self.recent.iter().filter(|event| event.time_ms >= since).map(|event| (**event).clone()).collect()
+    }
+
+    /// Takes note of what others know of that.
+    pub(super) fn recall(&mut self, mut events: Vec<Event>, now: Now) {
+        let known: HashSet<_> = self.recent.iter().map(|event| event.id).collect();
+        events.retain(|event| !known.contains(&event.id) && self.books.contains_key(&event.app));
+        events.sort_by_key(|event| (event.time_ms, event.id));
+        let before: HashMap<_, _> =
+            self.last().iter().map(|(about, event)| (about.clone(), (event.time_ms, event.id))).collect();
+        for event in events {
+            let is_newer = before.get(&about(&event)).is_none_or(|last| (event.time_ms, event.id) > *last);
+            if is_newer {
+                self.hear(Op::Recall { event }, now);
+            }
+        }
+    }
+
+    /// The last event that was decided lately about each thing.
+    fn last(&self) -> HashMap<About, &Arc<Event>> {
+        let mut last = HashMap::<_, &Arc<Event>>::new();
+        for event in &self.recent {
+            let last = last.entry(about(event)).or_insert(event);
+            if (event.time_ms, event.id) > (last.time_ms, last.id) {
+                *last = event;
+            }
+        }
+        last
     }
 
     /// Forgets what waits and what back ends know, and returns what this node knew of events. Nothing is sent any more.

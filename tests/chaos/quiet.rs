@@ -37,9 +37,24 @@ pub(crate) async fn settle(world: &World, cluster: &Cluster, what: &'static str)
             if wrong.len() > TOLD {
                 world.blame(&format!("in the quiet: {} more of that", wrong.len() - TOLD));
             }
+            for node in &cluster.nodes {
+                world.tell(&format!("webhooks of {}: {}", name(node.index), webhooks(node.port).await));
+            }
             return false;
         }
         sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// How webhooks do on a node.
+async fn webhooks(port: u16) -> String {
+    let asked = async { Api::connect(port).await?.get("/webhooks", "").await };
+    match asked.await {
+        Ok(answer) => {
+            let endpoint = &answer["endpoints"][0];
+            format!("{}, {} wait for {} ms", endpoint["state"], endpoint["waiting"], endpoint["oldest_ms"])
+        }
+        Err(error) => error.to_string(),
     }
 }
 

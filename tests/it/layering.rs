@@ -21,7 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("transport", &["session", "node", "app", "protocol", "metrics"]),
     ("api", &["node", "app", "protocol", "metrics", "expiring"]),
     ("server", &["api", "transport", "node", "webhooks", "cluster", "broker", "app", "config", "protocol", "metrics"]),
-    ("cli", &["server", "config", "protocol"]),
+    ("cli", &["server", "app", "config", "protocol"]),
     (
         "lib",
         &[

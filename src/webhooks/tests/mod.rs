@@ -1,0 +1,425 @@
+//! What back ends are told, under whatever happens, and that nothing is forgotten over a restart.
+
+mod cluster;
+
+use super::desk::{Desk, Job, Now, Output, Place, Rules};
+use super::event::{ClientEvent, Event, EventId};
+use super::journal::{Claim, Journal};
+use super::op::Op;
+use crate::app::{App, Endpoint, Endpoints, EventKind};
+use crate::hub::{Change, Transition};
+use crate::protocol::{ChannelName, NodeId, UserId};
+use proptest::prelude::*;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const DEBOUNCE: Duration = Duration::from_secs(3);
+const RULES: Rules = Rules { debounce: DEBOUNCE, queue_bytes: 1 << 20, dead_letters: 3 };
+
+/// A desk, a clock, and what was told.
+struct World {
+    desk: Desk,
+    now: Now,
+    told: Vec<Arc<Event>>,
+    ops: Vec<Op>,
+}
+
+fn app() -> Arc<App> {
+    let endpoint = Endpoint { url: "https://a.test".to_owned(), ..Endpoint::default() };
+    App { webhooks: Endpoints::new([endpoint]), ..App::new("1", "key", "secret") }.into()
+}
+
+fn endpoint() -> String {
+    app().webhooks.iter().next().unwrap().0.to_owned()
+}
+
+impl World {
+    fn new(node: u64, rules: Rules) -> Self {
+        let desk = Desk::new(NodeId(node), rules, [app()].iter());
+        Self { desk, now: Now { at: Instant::now(), ms: 1_000_000 }, told: Vec::new(), ops: Vec::new() }
+    }
+
+    /// One that acts.
+    fn acting() -> Self {
+        let mut world = Self::new(1, RULES);
+        world.act();
+        world
+    }
+
+    fn act(&mut self) {
+        self.desk.place(Place::alone(true), self.now);
+        self.take();
+    }
+
+    fn take(&mut self) {
+        let Output { ops, jobs, .. } = self.desk.take();
+        self.ops.extend(ops.into_iter().map(|(op, _)| op));
+        self.told.extend(jobs.into_iter().filter_map(|(_, _, job)| match job {
+            Job::Send(event) => Some(event),
+            Job::Withdraw(_) => None,
+        }));
+    }
+
+    fn change(&mut self, channel: &str, change: Change) {
+        let channel = ChannelName::parse(channel, 164).unwrap();
+        self.desk.changed("1", &Transition { channel, change }, self.now);
+        self.take();
+    }
+
+    fn pass(&mut self, millis: u64) {
+        self.now.at += Duration::from_millis(millis);
+        self.now.ms += millis;
+        self.desk.tick(self.now);
+        self.take();
+    }
+
+    fn said(&mut self, bytes: usize) {
+        let data = RawValue::from_string(format!("\"{}\"", "x".repeat(bytes))).unwrap();
+        let said = ClientEvent { event: "client-a".to_owned(), data, socket_id: "1.1".to_owned(), user_id: None };
+        self.desk.said("1", "private-a", &said, self.now);
+        self.take();
+    }
+
+    /// Names of what was told, and forgets it.
+    fn names(&mut self) -> Vec<&'static str> {
+        self.told.drain(..).map(|event| event.kind.as_str()).collect()
+    }
+}
+
+fn user(id: &str) -> UserId {
+    UserId::new(id)
+}
+
+#[test]
+fn a_page_change_says_nothing() {
+    let mut world = World::acting();
+    world.change("presence-a", Change::Occupied);
+    world.change("presence-a", Change::MemberAdded(user("1")));
+    assert_eq!(world.names(), ["channel_occupied", "member_added"]);
+    for _ in 0..5 {
+        world.change("presence-a", Change::MemberRemoved(user("1")));
+        world.change("presence-a", Change::Vacated);
+        world.pass(2900);
+        world.change("presence-a", Change::Occupied);
+        world.change("presence-a", Change::MemberAdded(user("1")));
+        world.pass(4000);
+    }
+    assert_eq!(world.names(), Vec::<&str>::new());
+    world.change("presence-a", Change::MemberRemoved(user("1")));
+    world.change("presence-a", Change::Vacated);
+    world.pass(2999);
+    assert_eq!(world.names(), Vec::<&str>::new());
+    world.pass(1);
+    assert_eq!(world.names(), ["member_removed", "channel_vacated"]);
+}
+
+#[test]
+fn a_storm_of_reconnects_says_nothing() {
+    let mut world = World::acting();
+    for _ in 0..10_000 {
+        world.change("a", Change::Occupied);
+        world.change("a", Change::Vacated);
+    }
+    assert_eq!(world.names(), ["channel_occupied"]);
+    world.change("a", Change::Occupied);
+    world.pass(10_000);
+    assert_eq!(world.names(), Vec::<&str>::new());
+}
+
+#[test]
+fn one_cache_miss_is_told_until_the_channel_was_filled() {
+    let mut world = World::acting();
+    (0..5).for_each(|_| world.change("cache-a", Change::Missed));
+    assert_eq!(world.names(), ["cache_miss"]);
+    world.pass(9_999);
+    world.change("cache-a", Change::Missed);
+    assert_eq!(world.names(), Vec::<&str>::new());
+    world.pass(1);
+    world.change("cache-a", Change::Missed);
+    assert_eq!(world.names(), ["cache_miss"]);
+    world.change("cache-a", Change::Filled);
+    world.change("cache-a", Change::Missed);
+    assert_eq!(world.names(), ["cache_miss"]);
+}
+
+#[test]
+fn numbers_of_large_channels_are_told_once_in_a_while() {
+    let mut world = World::acting();
+    (1..=300).for_each(|count| world.change("a", Change::Counted(count)));
+    let counts = |world: &mut World| world.told.drain(..).map(|event| event.count.unwrap()).collect::<Vec<_>>();
+    assert_eq!(counts(&mut world), (1..=100).collect::<Vec<_>>());
+    world.pass(5_000);
+    assert_eq!(counts(&mut world), [300]);
+    world.pass(60_000);
+    assert_eq!(counts(&mut world), Vec::<usize>::new());
+}
+
+#[test]
+fn what_was_not_heard_of_is_made_good() {
+    let mut world = World::acting();
+    world.change("presence-a", Change::Occupied);
+    world.change("presence-a", Change::MemberAdded(user("1")));
+    world.names();
+    let there = vec![("presence-b".to_owned(), 1, vec!["2".to_owned()]), ("c".to_owned(), 4, Vec::new())];
+    world.desk.stand("1", there, world.now);
+    world.take();
+    let mut names = world.names();
+    names.sort_unstable();
+    assert_eq!(names, ["channel_occupied", "channel_occupied", "member_added", "subscription_count"]);
+    world.pass(3000);
+    assert_eq!(world.names(), ["member_removed", "channel_vacated"]);
+}
+
+#[test]
+fn a_full_queue_makes_dead_letters_of_which_the_youngest_are_kept() {
+    let rules = Rules { queue_bytes: 4000, ..RULES };
+    let mut world = World::new(1, rules);
+    world.act();
+    (0..8).for_each(|_| world.said(1000));
+    let dead = world.desk.dead("1");
+    let numbers: Vec<_> = dead.iter().map(|(_, dead)| dead.event.id.number).collect();
+    assert_eq!(numbers, [6, 7, 8]);
+    assert!(dead[0].1.why.contains("waits for the endpoint already"), "{}", dead[0].1.why);
+    // What is taken makes room.
+    let waiting = (1..=3).map(|number| EventId { node: 1, number }).collect();
+    world.desk.done("1", &endpoint(), waiting, world.now);
+    world.told.clear();
+    let one = EventId { node: 1, number: 7 };
+    assert_eq!(world.desk.replay("1", None, Some(&[one]), world.now), 1);
+    assert_eq!(world.desk.replay("1", None, Some(&[one]), world.now), 0);
+    assert_eq!(world.desk.replay("1", Some("another"), None, world.now), 0);
+    world.take();
+    assert_eq!(world.told.iter().map(|event| event.id).collect::<Vec<_>>(), [one]);
+    assert_eq!(world.desk.replay("1", Some(&endpoint()), None, world.now), 2);
+}
+
+#[test]
+fn what_ends_before_the_last_stop_is_told_if_nobody_will_know_of_it() {
+    for (is_last, expect) in [(true, vec!["channel_vacated"]), (false, vec![])] {
+        let mut world = World::acting();
+        world.change("a", Change::Occupied);
+        world.change("a", Change::Vacated);
+        world.names();
+        world.desk.stop(is_last, world.now);
+        world.take();
+        assert_eq!(world.names(), expect);
+        world.pass(5000);
+        assert_eq!(world.names(), Vec::<&str>::new());
+    }
+}
+
+/// Something that happens to one of three channels with two users each.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Toggle { channel: usize, user: usize },
+    Pass(u64),
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0..3usize, 0..2usize).prop_map(|(channel, user)| Step::Toggle { channel, user }),
+        4 => prop_oneof![1..100u64, 1000..5000u64].prop_map(Step::Pass),
+        1 => Just(Step::Restart),
+    ]
+}
+
+/// Who is where.
+#[derive(Default)]
+struct Truth(BTreeMap<(usize, usize), ()>);
+
+impl Truth {
+    fn toggle(&mut self, channel: usize, id: usize) -> Vec<Change> {
+        let has_any = |truth: &Self| truth.0.keys().any(|(of, _)| *of == channel);
+        let before = has_any(self);
+        let member = user(&id.to_string());
+        if self.0.remove(&(channel, id)).is_some() {
+            let vacated = (!has_any(self)).then_some(Change::Vacated);
+            return [Some(Change::MemberRemoved(member)), vacated].into_iter().flatten().collect();
+        }
+        self.0.insert((channel, id), ());
+        let occupied = (!before).then_some(Change::Occupied);
+        [occupied, Some(Change::MemberAdded(member))].into_iter().flatten().collect()
+    }
+}
+
+/// What back ends know after all that was told, which must alternate.
+fn known(told: &[Arc<Event>]) -> BTreeMap<String, bool> {
+    let mut known = BTreeMap::<String, bool>::new();
+    for event in told {
+        let is = matches!(event.kind, EventKind::ChannelOccupied | EventKind::MemberAdded);
+        let what = format!("{} {}", event.channel, event.user.as_deref().unwrap_or_default());
+        let before = known.insert(what, is).unwrap_or_default();
+        assert_ne!(before, is, "twice in a row: {event:?} among {told:?}");
+    }
+    known.retain(|_, is| *is);
+    known
+}
+
+proptest! {
+    /// Occupied and vacated, added and removed alternate under any churn and any restart, and end as it is.
+    #[test]
+    fn what_is_told_alternates_and_ends_as_it_is(steps in proptest::collection::vec(step(), 1..80)) {
+        let (mut world, mut truth, mut restarts) = (World::acting(), Truth::default(), 1);
+        for step in steps {
+            match step {
+                Step::Toggle { channel, user } => {
+                    for change in truth.toggle(channel, user) {
+                        world.change(&format!("presence-{channel}"), change);
+                    }
+                }
+                Step::Pass(millis) => world.pass(millis),
+                Step::Restart => {
+                    // Another process knows what the journal says, and everybody is gone.
+                    restarts += 1;
+                    let before = std::mem::replace(&mut world, World::new(restarts, RULES));
+                    (world.now, world.told) = (before.now, before.told);
+                    for op in &before.ops {
+                        world.desk.apply(op.clone(), world.now);
+                    }
+                    // What waits is sent again, which back ends tell by its delivery.
+                    world.desk.take();
+                    world.ops = before.ops;
+                    truth = Truth::default();
+                    world.desk.place(Place::alone(true), world.now);
+                    world.take();
+                }
+            }
+        }
+        world.pass(3000);
+        world.pass(3000);
+        let mut there = BTreeMap::new();
+        for (channel, user) in truth.0.keys() {
+            there.insert(format!("presence-{channel} "), true);
+            there.insert(format!("presence-{channel} {user}"), true);
+        }
+        prop_assert_eq!(known(&world.told), there);
+    }
+
+    /// The steps that make a state make the same state.
+    #[test]
+    fn a_state_is_made_anew_of_its_steps(steps in proptest::collection::vec(step(), 1..60)) {
+        let (mut world, mut truth) = (World::acting(), Truth::default());
+        for step in steps {
+            match step {
+                Step::Toggle { channel, user } => {
+                    for change in truth.toggle(channel, user) {
+                        world.change(&format!("presence-{channel}"), change);
+                    }
+                }
+                Step::Pass(millis) => world.pass(millis),
+                Step::Restart => {
+                    let ids: Vec<_> = world.told.iter().map(|event| event.id).collect();
+                    let (done, dead) = ids.split_at(ids.len() / 2);
+                    world.desk.done("1", &endpoint(), done.to_vec(), world.now);
+                    world.desk.bury("1", &endpoint(), dead.to_vec(), "because", world.now);
+                    world.take();
+                }
+            }
+        }
+        let mut again = World::new(2, RULES);
+        world.desk.steps().into_iter().for_each(|op| again.desk.apply(op, world.now));
+        prop_assert_eq!(lines(&again.desk.steps()), lines(&world.desk.steps()));
+        let mut replayed = World::new(3, RULES);
+        world.ops.iter().for_each(|op| replayed.desk.apply(op.clone(), world.now));
+        prop_assert_eq!(lines(&replayed.desk.steps()), lines(&world.desk.steps()));
+    }
+}
+
+/// Steps as text, in no particular order.
+fn lines(ops: &[Op]) -> Vec<String> {
+    let mut lines: Vec<_> = ops
+        .iter()
+        .map(|op| {
+            let mut value = serde_json::to_value(op).unwrap();
+            for key in ["channels", "users"] {
+                for list in value.as_object_mut().unwrap().values_mut() {
+                    if let Some(list) = list[key].as_array_mut() {
+                        list.sort_by_key(ToString::to_string);
+                    }
+                }
+            }
+            value.to_string()
+        })
+        .collect();
+    lines.sort_unstable();
+    lines
+}
+
+/// A file of its own for each test.
+fn file(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("fanfare-{}-{name}.journal", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    path
+}
+
+fn open(path: &std::path::Path) -> (Journal, Vec<Op>) {
+    Claim::new(path).unwrap().open().unwrap().expect("nobody else has it")
+}
+
+#[test]
+fn a_journal_gives_back_what_was_written_but_for_a_line_that_was_cut() {
+    let path = file("cut");
+    let mut world = World::acting();
+    world.change("a", Change::Occupied);
+    world.change("b", Change::Occupied);
+    let (mut journal, before) = open(&path);
+    assert!(before.is_empty() && journal.is_due());
+    journal.renew(&[]).unwrap();
+    journal.append(&world.ops).unwrap();
+    drop(journal);
+    let whole = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(whole.lines().count(), world.ops.len());
+    for cut in 2..40 {
+        std::fs::write(&path, &whole[..whole.len() - cut]).unwrap();
+        let (mut journal, ops) = open(&path);
+        assert_eq!(lines(&ops), lines(&world.ops[..world.ops.len() - 1]), "{cut}");
+        // What comes after a line that was cut must not be lost with it.
+        assert!(journal.is_due());
+        journal.renew(&ops).unwrap();
+        journal.append(&world.ops[..1]).unwrap();
+        drop(journal);
+        assert_eq!(open(&path).1.len(), ops.len() + 1);
+    }
+    std::fs::write(&path, format!("nonsense\n{whole}")).unwrap();
+    assert_eq!(open(&path).1.len(), world.ops.len());
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_journal_is_one_process_at_a_time() {
+    let path = file("lock");
+    let (journal, _) = open(&path);
+    let claim = Claim::new(&path).unwrap();
+    let claim = claim.open().unwrap().expect_err("somebody has it");
+    drop(journal);
+    assert!(claim.open().unwrap().is_ok());
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_journal_that_has_grown_is_made_anew() {
+    let path = file("grown");
+    let mut world = World::new(1, RULES);
+    world.act();
+    let (mut journal, _) = open(&path);
+    journal.renew(&[]).unwrap();
+    let mut appended = 0;
+    while !journal.is_due() {
+        world.said(50_000);
+        let number = world.desk.steps().len();
+        assert!(number < 200, "what is done is not kept");
+        let ids = world.told.drain(..).map(|event| event.id).collect();
+        world.desk.done("1", &endpoint(), ids, world.now);
+        world.take();
+        journal.append(&std::mem::take(&mut world.ops)).unwrap();
+        appended += 1;
+        assert!(appended < 200);
+    }
+    journal.renew(&world.desk.steps()).unwrap();
+    assert!(std::fs::metadata(&path).unwrap().len() < 1000);
+    std::fs::remove_file(&path).unwrap();
+}
