@@ -93,9 +93,12 @@ impl Actor {
 
     /// Keeps the desk for as long as the node runs.
     pub async fn run(mut self) {
-        if matches!(self.journal, Writing::Never) {
-            self.office.begin(Vec::new(), now());
+        match self.journal {
+            Writing::Never => self.office.begin(Vec::new(), now()),
+            // Before anything is taken in: who comes and goes before this node acts is not told of.
+            _ => self.open().await,
         }
+        self.settle().await;
         loop {
             let due = self.office.next(super::now()).map_or(LONG, |at| at.saturating_duration_since(super::now()));
             let is_waiting = matches!(self.journal, Writing::Waiting(_));
