@@ -25,6 +25,7 @@ mod table;
 mod tml;
 mod usr;
 mod wat;
+mod whk;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::process::ExitCode;
@@ -49,6 +50,7 @@ fn statements() -> impl Iterator<Item = &'static Statement> {
         api_queries::ALL,
         tml::ALL,
         lar::ALL,
+        whk::ALL,
     ];
     groups.into_iter().flatten()
 }

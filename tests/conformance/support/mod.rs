@@ -6,9 +6,12 @@ mod client;
 mod http;
 #[path = "../../support/nodes/mod.rs"]
 mod nodes;
+#[path = "../../support/receiver.rs"]
+mod receiver;
 #[cfg(any(feature = "nats", feature = "redis"))]
 #[path = "../../support/servers/mod.rs"]
 mod servers;
+mod settings;
 mod target;
 #[path = "../../support/wire.rs"]
 mod wire;
@@ -16,6 +19,8 @@ mod wire;
 pub(crate) use aim::aim;
 pub(crate) use client::{COUNT, presence};
 pub(crate) use http::{Answer, Credentials, Http, now, sign, signed};
+pub(crate) use receiver::{Receiver, Reply, Request};
+pub(crate) use settings::{DEBOUNCE, RETRIES};
 pub(crate) use target::{Target, credentials, eventually, is_foreign, key_path};
 pub(crate) use wire::{Client, data};
 
@@ -42,6 +47,8 @@ pub(crate) enum Needs {
     One { why: &'static str, config: &'static str },
     /// Three nodes that act as one.
     Nodes { why: &'static str },
+    /// An app with an endpoint of webhooks, which has settings of its own in the words of our config file.
+    Webhooks { endpoint: &'static str },
 }
 
 /// One statement of the protocol.
@@ -68,6 +75,7 @@ impl Statement {
             | Needs::Us { why }
             | Needs::One { why, .. }
             | Needs::Nodes { why } => is_foreign().then_some(why),
+            Needs::Webhooks { .. } => is_foreign().then_some("needs an app whose webhooks come here"),
         }
     }
 }

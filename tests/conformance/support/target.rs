@@ -2,6 +2,8 @@
 
 use super::aim::{Aim, aim};
 use super::nodes::{Kind, Nodes, Place};
+use super::receiver::Receiver;
+use super::settings::Settings;
 use super::{Answer, COUNT, Client, Credentials, Http, Needs, PATIENCE, Statement};
 use fanfare::config::{Config, Sources};
 use serde_json::{Value, json};
@@ -17,6 +19,8 @@ const PUSHER_JS: &str = "protocol=7&client=js&version=8.6.0&flash=false";
 
 /// A server to talk to. One that was started for a statement ends with it.
 pub(crate) struct Target {
+    /// Where its webhooks go. It ends before the server, which would wait for it.
+    receiver: Option<Receiver>,
     server: Server,
     /// What stands before every path, such as `/ws`.
     pub(crate) prefix: String,
@@ -32,11 +36,8 @@ enum Server {
 struct Process {
     child: Child,
     address: SocketAddr,
-    _config: Settings,
+    _settings: Settings,
 }
-
-/// A config file that is gone after the statement.
-struct Settings(PathBuf);
 
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(format!("CONFORMANCE_{name}")).ok().filter(|text| !text.is_empty())
@@ -70,18 +71,27 @@ impl Target {
     /// What the statement needs.
     pub(crate) async fn of(statement: &Statement) -> Self {
         let aim = aim().unwrap_or_else(|why| panic!("{why}"));
+        let receiver = matches!(statement.needs, Needs::Webhooks { .. }).then(Receiver::start);
+        let settings = || Settings::of(&statement.needs, receiver.as_ref());
         let server = match (aim, statement.needs) {
             (Some(Aim { address, prefix }), Needs::Nothing) => {
-                return Self { server: Server::Foreign(*address), prefix: prefix.clone() };
+                return Self { receiver, server: Server::Foreign(*address), prefix: prefix.clone() };
             }
-            (_, Needs::Us { .. } | Needs::One { .. }) => Server::one(&statement.needs),
-            (_, Needs::Nodes { .. }) => Server::three(Kind::wanted().unwrap_or(Kind::Memory), &statement.needs),
+            (_, Needs::Us { .. } | Needs::One { .. }) => Server::one(settings()),
+            // Several nodes do not agree yet on which of them tells: back ends would hear everything from each.
+            (_, Needs::Webhooks { .. }) => Server::one(settings()),
+            (_, Needs::Nodes { .. }) => Server::three(Kind::wanted().unwrap_or(Kind::Memory), &settings()),
             _ => match Kind::wanted() {
-                None => Server::one(&statement.needs),
-                Some(kind) => Server::three(kind, &statement.needs),
+                None => Server::one(settings()),
+                Some(kind) => Server::three(kind, &settings()),
             },
         };
-        Self { server, prefix: String::new() }
+        Self { receiver, server, prefix: String::new() }
+    }
+
+    /// Where the app's webhooks go.
+    pub(crate) fn receiver(&self) -> &Receiver {
+        self.receiver.as_ref().expect("the statement needs webhooks")
     }
 
     /// Where to connect: where there are several nodes, at another one each time.
@@ -182,11 +192,10 @@ impl Target {
 
 impl Server {
     /// Starts this crate's binary on a free port.
-    fn one(needs: &Needs) -> Self {
-        let config = Settings::of(needs);
+    fn one(settings: Settings) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_fanfare"))
             .args(["serve", "--config"])
-            .arg(&config.0)
+            .arg(settings.file())
             .current_dir(env!("CARGO_TARGET_TMPDIR"))
             .env_clear()
             .stdout(Stdio::piped())
@@ -197,38 +206,25 @@ impl Server {
         let line = lines.next().expect("the server ended at once").unwrap();
         let (_, address) = line.split_once(" on ").expect("an announcement");
         let address = address.split(['/', ' ']).next().unwrap().parse().expect("an address");
-        Self::Process(Process { child, address, _config: config })
+        Self::Process(Process { child, address, _settings: settings })
     }
 
     /// Starts three nodes in this process, from the same kind of file.
-    fn three(kind: Kind, needs: &Needs) -> Self {
-        let file = Settings::of(needs);
+    fn three(kind: Kind, settings: &Settings) -> Self {
         let sources = Sources {
             directory: PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
             environment: BTreeMap::new(),
             env_file: None,
-            config_file: Some(file.0.clone()),
+            config_file: Some(settings.file().to_owned()),
             flags: Vec::new(),
         };
-        Self::Nodes(Nodes::start(Some(kind), || Config::load(&sources).unwrap()))
-    }
-}
-
-impl Settings {
-    /// Settings of the server and of the app.
-    fn of(needs: &Needs) -> Self {
-        let (server, app) = match needs {
-            Needs::Server { config, .. } => (*config, ""),
-            Needs::App { config, .. } | Needs::One { config, .. } => ("", *config),
-            Needs::Nothing | Needs::Us { .. } | Needs::Nodes { .. } => ("", ""),
+        let config = || {
+            let mut config = Config::load(&sources).unwrap();
+            // Each node would need its own.
+            config.webhooks.journal = PathBuf::new();
+            config
         };
-        let Credentials { id, key, secret } = credentials();
-        // TOML takes JSON's strings.
-        let [id, key, secret] = [id, key, secret].map(|text| json!(text));
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(super::unique("conformance-") + ".toml");
-        let app = format!("[[apps]]\nid = {id}\nkey = {key}\nsecret = {secret}\n{app}\n");
-        std::fs::write(&path, format!("[server]\nhost = \"127.0.0.1\"\nport = 0\n{server}\n{app}")).unwrap();
-        Self(path)
+        Self::Nodes(Nodes::start(Some(kind), config))
     }
 }
 
@@ -261,12 +257,6 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-impl Drop for Settings {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
     }
 }
 
