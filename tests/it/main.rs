@@ -23,3 +23,4 @@ mod stop;
 mod subscribe;
 mod support;
 mod users;
+mod webhooks;

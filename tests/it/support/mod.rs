@@ -2,18 +2,23 @@
 
 mod api;
 mod client;
+mod hooks;
 #[path = "../../support/http.rs"]
 mod http;
 #[path = "../../support/nodes/mod.rs"]
 mod nodes;
+#[path = "../../support/receiver.rs"]
+mod receiver;
 #[cfg(any(feature = "nats", feature = "redis"))]
 #[path = "../../support/servers/mod.rs"]
 mod servers;
 #[path = "../../support/wire.rs"]
 mod wire;
 
+pub(crate) use hooks::{DEBOUNCE_MS, events, occupied, vacated};
 pub(crate) use http::{Answer, Credentials, Http, now, sign, signed};
 pub(crate) use nodes::Place;
+pub(crate) use receiver::{Receiver, Reply, Request};
 pub(crate) use wire::{Client, data};
 
 use fanfare::app::{App, Limits};
