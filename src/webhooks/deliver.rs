@@ -76,13 +76,7 @@ impl Courier {
 
     /// Makes one attempt.
     pub(super) async fn post(&self, endpoint: &Endpoint, request: &Request) -> Outcome {
-        let attempt = async {
-            match timeout(self.timeout, self.send(endpoint, request)).await {
-                Ok(sent) => sent,
-                Err(_) => Err(format!("no answer within {} s", self.timeout.as_secs())),
-            }
-        };
-        match attempt.await {
+        match self.send(endpoint, request).await {
             Ok(status) if (200..300).contains(&status) => Outcome { status: Some(status), failure: None },
             // What is followed could lead anywhere, with a signature of the app.
             Ok(status @ 300..400) => {
@@ -106,7 +100,10 @@ impl Courier {
         if let Ok(address) = host.trim_matches(['[', ']']).parse() {
             self.guard.check(address)?;
         }
-        let answer = self.client.request(post).await.map_err(|error| causes(&error))?;
+        // What follows the status is no part of the attempt: whoever has answered has answered in time.
+        let answer = timeout(self.timeout, self.client.request(post)).await;
+        let answer = answer.map_err(|_| format!("no answer within {} s", self.timeout.as_secs()))?;
+        let answer = answer.map_err(|error| causes(&error))?;
         let status = answer.status().as_u16();
         // Read to its end the connection serves the next request; what an endpoint says besides its status is its own.
         let rest = Limited::new(answer.into_body(), MOST_ANSWER).collect();
