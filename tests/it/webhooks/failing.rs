@@ -70,6 +70,20 @@ async fn an_answer_may_take_its_time() {
     assert_eq!(receiver.connections(), 1, "a connection serves again");
 }
 
+/// The status is what counts: what an endpoint says besides it need not come, nor end.
+#[tokio::test]
+async fn an_answer_whose_body_does_not_come_is_an_answer() {
+    let receiver = Receiver::start();
+    let silent = Reply { text: "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n".to_owned(), ..Reply::status(200) };
+    receiver.answers([silent, Reply::status(200)]);
+    let server = TestServer::telling(&[receiver.endpoint(&OCCUPATIONS)], |config| config.webhooks.timeout_secs = 1);
+    let mut client = server.connect().await;
+    for channel in ["a", "b"] {
+        client.subscribe(channel).await;
+    }
+    assert_eq!(events(&receiver.reaches(2).await), ["a", "b"].map(occupied));
+}
+
 #[tokio::test]
 async fn one_that_does_not_answer_delays_no_other() {
     let (silent, receiver) = (Receiver::start(), Receiver::start());
@@ -151,6 +165,33 @@ async fn what_is_given_up_is_kept_and_can_be_sent_after_all() {
     client.subscribe("c").await;
     assert_eq!(events(&receiver.reaches(before + 3).await[before + 2..]), [occupied("c")]);
     assert_eq!(events(&other.reaches(3).await), ["a", "b", "c"].map(occupied));
+}
+
+#[tokio::test]
+async fn what_is_too_much_to_wait_becomes_dead_letters_of_which_the_youngest_are_kept() {
+    let (silent, receiver) = (Receiver::start(), Receiver::start());
+    silent.answers([Reply::never()]);
+    let endpoints = [silent.endpoint(&OCCUPATIONS), receiver.endpoint(&OCCUPATIONS)];
+    let server = TestServer::telling(&endpoints, |config| {
+        config.webhooks.queue_bytes = 1024;
+        config.webhooks.dead_letters = 5;
+    });
+    let mut client = server.connect().await;
+    for n in 0..20 {
+        client.subscribe(&format!("c{n}")).await;
+        receiver.reaches(n + 1).await;
+    }
+    let all = server.endpoints("dead letters", |all| all[0].dead == 5).await;
+    let waiting = all[0].health.waiting;
+    assert!(waiting > 0 && waiting < 5, "{waiting}");
+    let dead = server.webhooks().dead(APP).await.unwrap();
+    let told: Vec<_> = dead.iter().map(|(_, dead)| &*dead.event.channel).collect();
+    assert_eq!(told, ["c15", "c16", "c17", "c18", "c19"]);
+    assert!(dead[0].1.why.contains("as much as may waits"), "{}", dead[0].1.why);
+    let forgotten = server.total(|metrics| &metrics.webhook_forgotten_total);
+    assert_eq!(usize::try_from(forgotten).unwrap(), 20 - waiting - 5);
+    // Or the server would wait for it when it stops.
+    drop(silent);
 }
 
 /// What only this machine is meant to reach is not reached through an app's endpoints, however they name it.

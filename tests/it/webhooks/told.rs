@@ -155,3 +155,43 @@ async fn an_end_is_told_after_the_delay_and_only_if_it_lasts() {
     two.unsubscribe("b").await;
     assert_eq!(events(&receiver.reaches(4).await), [occupied("a"), occupied("b"), vacated("a"), vacated("b")]);
 }
+
+#[tokio::test]
+async fn a_miss_is_told_again_once_there_was_something_in_between() {
+    let receiver = Receiver::start();
+    let server = TestServer::telling(&[receiver.endpoint(&[EventKind::CacheMiss])], |config| {
+        config.apps[0].limits.cache_ttl_secs = 1;
+    });
+    let mut clients = Vec::new();
+    let finds = async |clients: &mut Vec<_>| {
+        let mut client = server.connect().await;
+        client.subscribe("cache-a").await;
+        let found = client.next().await["event"].as_str().unwrap().to_owned();
+        clients.push(client);
+        found
+    };
+    for _ in 0..3 {
+        assert_eq!(finds(&mut clients).await, "pusher:cache_miss");
+    }
+    server.publish("cache-a", "e", "x").await;
+    while finds(&mut clients).await != "pusher:cache_miss" {}
+    finds(&mut clients).await;
+    server.connect().await.subscribe("cache-last").await;
+    let miss = |channel: &str| json!({ "name": "cache_miss", "channel": channel });
+    let told = receiver.hears(&miss("cache-last")).await;
+    assert_eq!(told, [miss("cache-a"), miss("cache-a"), miss("cache-last")]);
+}
+
+#[tokio::test]
+async fn numbers_of_subscribers_are_the_business_of_apps_that_count_them() {
+    let receiver = Receiver::start();
+    let kinds = [EventKind::ChannelOccupied, EventKind::SubscriptionCount];
+    let server = TestServer::telling(&[receiver.endpoint(&kinds)], |config| {
+        config.apps[0].features.subscription_counts = false;
+    });
+    let mut client = server.connect().await;
+    for channel in ["a", "b"] {
+        client.subscribe(channel).await;
+    }
+    assert_eq!(receiver.hears(&occupied("b")).await, ["a", "b"].map(occupied));
+}
