@@ -24,19 +24,23 @@ fn vacated(channel: &str) -> Value {
     json!({ "name": "channel_vacated", "channel": channel })
 }
 
-/// All that the back end is told because of what has happened so far. Others come to another channel and go: what is
-/// told of that comes last, as nothing waits longer than an end does. Several nodes may tell of other channels a
+/// All that the back end is told because of what has happened so far. Somebody comes to another channel and goes:
+/// what is told of that comes last, as nothing waits longer than an end does. Several nodes may tell of other channels a
 /// moment later.
 async fn told(t: &Target) -> Vec<Value> {
     let last = unique("last-");
-    // The second comes once all nodes know of the first: one that only hears of both steps at once has nothing to tell.
-    let clients = [subscriber(t, &last).await, subscriber(t, &last).await];
-    for mut client in clients {
-        client.unsubscribe(&last).await;
-    }
+    let mut client = subscriber(t, &last).await;
+    is_known(t, &last).await;
+    client.unsubscribe(&last).await;
     let mut events = t.receiver().hears(&vacated(&last)).await;
     events.retain(|event| !event["channel"].as_str().expect("a channel").starts_with("last-"));
     events
+}
+
+/// Makes sure that every node knows of the channel's subscribers: one that hears of them only once they have gone has
+/// nothing to tell.
+async fn is_known(t: &Target, channel: &str) {
+    assert_eq!(t.look(&format!("/channels/{channel}"), "").await["occupied"], true);
 }
 
 async fn subscriber(t: &Target, channel: &str) -> Client {
@@ -258,6 +262,8 @@ statements! {
         one.hears("pusher:cache_miss").await;
         one.send(&json!({ "event": "client-x", "channel": channel, "data": {} })).await;
         one.hears_nothing().await;
+        is_known(&t, &room).await;
+        is_known(&t, &channel).await;
         two.close().await;
         t.receiver().hears(&vacated(&room)).await;
         one.close().await;

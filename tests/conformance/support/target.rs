@@ -78,14 +78,15 @@ impl Target {
                 return Self { receiver, server: Server::Foreign(*address), prefix: prefix.clone() };
             }
             (_, Needs::Us { .. } | Needs::One { .. }) => Server::one(settings()),
-            // Several nodes do not agree yet on which of them tells: back ends would hear everything from each.
-            (_, Needs::Webhooks { .. }) => Server::one(settings()),
             (_, Needs::Nodes { .. }) => Server::three(Kind::wanted().unwrap_or(Kind::Memory), &settings()),
             _ => match Kind::wanted() {
                 None => Server::one(settings()),
                 Some(kind) => Server::three(kind, &settings()),
             },
         };
+        if let (Some(_), Server::Nodes(nodes)) = (&receiver, &server) {
+            eventually("all nodes tell", || all_tell(nodes)).await;
+        }
         Self { receiver, server, prefix: String::new() }
     }
 
@@ -258,6 +259,18 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whether all nodes tell what happens: until they know what others have told, who comes and goes at once is no news.
+async fn all_tell(nodes: &Nodes) -> bool {
+    for running in &nodes.running {
+        let webhooks = running.node.webhooks().expect("the app has an endpoint");
+        let endpoints = webhooks.status(credentials().id).await.expect("an answer");
+        if endpoints.iter().any(|endpoint| endpoint.health.paused) {
+            return false;
+        }
+    }
+    true
 }
 
 /// Waits for something that a GET will say.
