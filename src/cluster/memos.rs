@@ -45,8 +45,11 @@ impl Memos {
 impl Cluster {
     /// Says something to what runs on all other nodes. Of one node, memos come in the order in which they were said. Short
     /// ones, of less than 2 KiB, come back: everybody who can be heard has got them then, and those before.
+    /// While the link is down nothing is said.
     pub fn memo(&self, bytes: Bytes) {
-        self.tell(Said::Memo { bytes });
+        if self.is_up() {
+            self.tell(Said::Memo { bytes });
+        }
     }
 
     /// How large a memo may be.

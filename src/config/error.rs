@@ -74,7 +74,9 @@ pub(super) fn origin(value: &Value) -> impl Display + '_ {
 fn shown(key: &str, value: &Value) -> String {
     match &value.kind {
         ValueKind::String(text) if text.is_empty() => "empty".to_owned(),
-        ValueKind::String(url) if is_url(key) => format!("{:?}", masked(url)),
+        ValueKind::String(url) if is_url(key) || key.ends_with("].url") && url.contains('@') => {
+            format!("{:?}", masked(url))
+        }
         _ if is_secret(key) => "***".to_owned(),
         ValueKind::String(text) if text.chars().count() > SHOWN_CHARS => {
             format!("{:?}...", text.chars().take(SHOWN_CHARS).collect::<String>())

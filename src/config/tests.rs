@@ -68,5 +68,6 @@ fn error(sources: &Sources) -> String {
     message.replace(sources.directory.to_str().unwrap(), "DIR")
 }
 
+mod endpoints;
 mod layers;
 mod refusals;

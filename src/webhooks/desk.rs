@@ -80,6 +80,16 @@ pub(super) enum Job {
     Withdraw(EventId),
 }
 
+impl Job {
+    /// The event that is to be sent.
+    pub(super) fn event(&self) -> Option<&Arc<Event>> {
+        match self {
+            Self::Send(event) => Some(event),
+            Self::Withdraw(_) => None,
+        }
+    }
+}
+
 /// Something that is to be looked at later.
 #[derive(Clone, Debug)]
 pub(super) struct Key {
@@ -108,6 +118,8 @@ pub(super) struct Desk {
     pub(super) heard: IndexMap<u64, u64>,
     /// The last events about how channels stand, which other nodes may not have heard of.
     pub(super) recent: VecDeque<Arc<Event>>,
+    /// Events of this node that were undone; another node may know of them all the same.
+    pub(super) undone: VecDeque<EventId>,
     /// When the last event that is known was decided.
     pub(super) as_of: u64,
     pub(super) place: Place,
@@ -127,6 +139,7 @@ impl Desk {
             books: books.collect(),
             heard: IndexMap::new(),
             recent: VecDeque::new(),
+            undone: VecDeque::new(),
             as_of: 0,
             place: Place { acts: false, homes: Vec::new(), live: Vec::new() },
             later: BTreeMap::new(),

@@ -66,9 +66,13 @@ pub(super) struct ToDo {
     /// Who asks for this node's state.
     pub(super) tell: Vec<NodeId>,
     /// What another node knows of what was decided lately.
-    pub(super) recent: Vec<Event>,
+    pub(super) recent: Vec<(Event, Vec<String>)>,
+    /// Events of which another node does not know whether they were sent.
+    pub(super) doubts: Vec<(Event, Vec<String>)>,
     /// Whether the others are to be told what this one knows of it, before anything else.
     pub(super) recall: bool,
+    /// Whether they are to be asked what has become of events that wait for long.
+    pub(super) doubt: bool,
 }
 
 #[derive(Debug)]
@@ -266,6 +270,7 @@ impl Joining {
         }
         if is_due {
             self.beat = Some(now);
+            to_do.doubt = matches!(self.phase, Phase::Ready { .. });
         }
         if is_due || self.marked.is_none_or(|said| now >= said + MARK) {
             let mark = self.mark(now);
@@ -299,7 +304,7 @@ impl Joining {
                 let is_new = before.is_none_or(|peer| peer.last.0 != session);
                 // Answered with the next look.
                 self.asked |= asks;
-                self.recalls |= asks && is_new;
+                self.recalls |= is_new;
             }
             Talk::Ops { session, serial, ops } => {
                 if self.has_missed(from, (session, serial.wrapping_sub(1))) {
@@ -317,6 +322,7 @@ impl Joining {
                 to_do.ops = ops;
             }
             Talk::Recent { events } => to_do.recent = events,
+            Talk::Doubt { open } => to_do.doubts = open,
             Talk::Tell { node } if node == self.me.0 => to_do.tell.push(from),
             Talk::Tell { .. } | Talk::Mark { .. } => {}
             Talk::All { to, part, parts, ops } => {

@@ -10,6 +10,7 @@ mod actor;
 mod book;
 mod deliver;
 mod desk;
+mod doubts;
 mod event;
 mod guard;
 mod home;
@@ -27,6 +28,7 @@ mod takeover;
 mod talk;
 #[cfg(test)]
 mod tests;
+mod undoing;
 
 use crate::app::{App, Endpoint, EventKind};
 use crate::hub::Transition;

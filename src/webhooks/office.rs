@@ -127,14 +127,19 @@ impl Office {
             return;
         };
         let say = &mut self.orders.say;
-        let ToDo { say: talks, ops, replace, tell, recent, recall } = step(joining, self.desk.as_of());
+        let ToDo { say: talks, ops, replace, tell, recent, doubts, recall, doubt } = step(joining, self.desk.as_of());
         for op in ops {
             self.desk.hear(op, now);
         }
         self.desk.recall(recent, now);
+        self.desk.answer(doubts, now);
         if *session != joining.session() {
-            // Whether the others know of it turns out before this node acts again.
             *session = joining.session();
+            // Nobody may know of it, and nothing of it was sent: what is to be told is decided anew, by whoever is to.
+            let sends = unsure.iter().rev().flat_map(|(_, jobs)| jobs.iter().rev());
+            let events: Vec<_> = sends.filter_map(|(_, _, job)| job.event().cloned()).collect();
+            events.iter().for_each(|event| self.desk.undo(event, now));
+            // What is left is sent as soon as this node acts.
             unsure.iter_mut().for_each(|(serial, _)| *serial = 0);
         }
         if let Some((steps, meanwhile)) = replace {
@@ -151,6 +156,10 @@ impl Office {
             say.extend((0..).zip(parts).map(|(part, ops)| Talk::All { to: node.0, part, parts: count, ops }));
         }
         say.extend(talks);
+        if doubt {
+            let parts = Talk::parts(self.desk.doubts(now), *most).into_iter();
+            say.extend(parts.map(|open| Talk::Doubt { open }));
+        }
         let place = Place { acts: joining.acts(now.at), homes: joining.homes(), live: joining.live().collect() };
         self.desk.place(place, now);
     }

@@ -36,6 +36,11 @@ pub(super) enum Op {
         /// Why.
         why: String,
     },
+    /// An event about how a channel stands counts as never decided. It was not sent.
+    Undo {
+        /// The event.
+        event: Event,
+    },
     /// Dead letters are to be sent after all.
     Replay {
         /// The app's id.
@@ -88,6 +93,8 @@ pub(super) enum Op {
     Recall {
         /// The event.
         event: Event,
+        /// The endpoints that have not taken it.
+        to: Vec<String>,
     },
     /// An event that waits, of those that are known already.
     Open {

@@ -4,7 +4,7 @@ use super::book::{Book, Dead, Open};
 use super::desk::{About, Desk, Job, Key, MOST_NODES, MOST_RECENT, Now};
 use super::event::{Event, EventId};
 use super::op::Op;
-use super::standing::{MISS_PAUSE, Miss, Standing};
+use super::standing::{Fact, MISS_PAUSE, Miss, Standing};
 use crate::app::EventKind;
 use std::sync::Arc;
 
@@ -68,7 +68,12 @@ impl Desk {
                 let app = event.app.clone();
                 self.keep_dead(&app, &endpoint, Dead { event: event.into(), at_ms, why });
             }
-            Op::Recall { event } => self.note(&event.into(), now),
+            Op::Undo { event } => self.forget(&event, now),
+            Op::Recall { event, to } => {
+                let event = Arc::new(event);
+                self.note(&event, now);
+                self.open(&event, to);
+            }
             Op::Until { time_ms } => self.as_of = self.as_of.max(time_ms),
             Op::Heard { last } => {
                 self.is_news(last);
@@ -104,7 +109,26 @@ impl Desk {
             self.recent.pop_front();
         }
         self.recent.push_back(event.clone());
+        if event.takes_turns() && self.is_told(event) {
+            // Another node has told it as well.
+            self.supersede(event);
+        }
         self.tell_standing(event, now);
+    }
+
+    /// Whether back ends know already what an event tells them.
+    pub(super) fn is_told(&self, event: &Event) -> bool {
+        let standing = self.books.get(&event.app).and_then(|book| book.channels.get(&event.channel));
+        let occupied = standing.is_some_and(|standing| standing.occupied.told());
+        let member = |user: &String| standing.and_then(|standing| standing.members.get(user)).is_some_and(Fact::told);
+        let is_member = event.user.as_ref().is_some_and(member);
+        match event.kind {
+            EventKind::ChannelOccupied => occupied,
+            EventKind::ChannelVacated => !occupied,
+            EventKind::MemberAdded => is_member,
+            EventKind::MemberRemoved => !is_member,
+            EventKind::ClientEvent | EventKind::CacheMiss | EventKind::SubscriptionCount => false,
+        }
     }
 
     /// Makes what back ends know what an event tells them.

@@ -5,7 +5,7 @@ use super::book::Dead;
 use super::desk::{Desk, Job, Now};
 use super::event::{Event, EventId};
 use super::op::Op;
-use super::standing::{Fact, Standing};
+use super::standing::Standing;
 use crate::app::EventKind;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -67,22 +67,28 @@ impl Desk {
     }
 
     /// What was decided lately about how channels stand, for others who may not know of all of it.
-    pub(super) fn recent(&self) -> Vec<Event> {
+    pub(super) fn recent(&self) -> Vec<(Event, Vec<String>)> {
         let since = self.as_of.saturating_sub(LATELY_MS);
-        self.recent.iter().filter(|event| event.time_ms >= since).map(|event| (**event).clone()).collect()
+        let lately = self.recent.iter().filter(|event| event.time_ms >= since);
+        let open = |event: &Event| Some(self.books.get(&event.app)?.open.get(&event.id)?.to.clone());
+        lately.map(|event| ((**event).clone(), open(event).unwrap_or_default())).collect()
     }
 
     /// Takes note of what others know of that.
-    pub(super) fn recall(&mut self, mut events: Vec<Event>, now: Now) {
+    pub(super) fn recall(&mut self, mut events: Vec<(Event, Vec<String>)>, now: Now) {
         let known: HashSet<_> = self.recent.iter().map(|event| event.id).collect();
-        events.retain(|event| !known.contains(&event.id) && self.books.contains_key(&event.app));
-        events.sort_by_key(|event| (event.time_ms, event.id));
+        events.retain(|(event, _)| !known.contains(&event.id) && self.books.contains_key(&event.app));
+        events.sort_by_key(|(event, _)| (event.time_ms, event.id));
         let before: HashMap<_, _> =
             self.last().iter().map(|(about, event)| (about.clone(), (event.time_ms, event.id))).collect();
-        for event in events {
+        for (event, to) in events {
+            if self.has_undone(event.id) {
+                // Others have heard of it after all, and wait for this node to send it.
+                self.redo(event.clone(), now);
+            }
             let is_newer = before.get(&about(&event)).is_none_or(|last| (event.time_ms, event.id) > *last);
             if is_newer {
-                self.hear(Op::Recall { event }, now);
+                self.hear(Op::Recall { event, to }, now);
             }
         }
     }
@@ -97,6 +103,27 @@ impl Desk {
             }
         }
         last
+    }
+
+    /// Whether what an event tells was told anew before anything else happened to it: two nodes that knew nothing of each
+    /// other have decided the same.
+    pub(super) fn is_superseded(&self, event: &Event) -> bool {
+        let (about, at) = (about(event), (event.time_ms, event.id));
+        let later = self.recent.iter().filter(|other| (other.time_ms, other.id) > at && self::about(other) == about);
+        let next = later.min_by_key(|other| (other.time_ms, other.id));
+        event.takes_turns() && next.is_some_and(|next| next.kind == event.kind)
+    }
+
+    /// Sends no more what is superseded by an event.
+    pub(super) fn supersede(&mut self, event: &Event) {
+        let Some(book) = self.books.get(&event.app) else { return };
+        let same = |open: &&Arc<Event>| open.id != event.id && open.kind == event.kind && about(open) == about(event);
+        let older: Vec<_> = book.open.values().map(|open| &open.event).filter(same).cloned().collect();
+        for event in older {
+            if self.is_superseded(&event) {
+                self.drop_open(&event);
+            }
+        }
     }
 
     /// Forgets what waits and what back ends know, and returns what this node knew of events. Nothing is sent any more.
@@ -126,6 +153,10 @@ impl Desk {
     /// An event of this node, of which it may have sent more than others have heard.
     fn reopen(&mut self, event: Event, to: Vec<String>, mine: &BTreeMap<EventId, Known>, now: Now) {
         let (id, app) = (event.id, event.app.clone());
+        if self.has_undone(id) {
+            // Others have heard of it, and it was not sent.
+            return self.apply(Op::Open { event, to }, now);
+        }
         let none = Known::default();
         let known = mine.get(&id).unwrap_or(&none);
         let (open, over): (Vec<_>, Vec<_>) = to.into_iter().partition(|endpoint| known.open.contains(endpoint));
@@ -146,19 +177,10 @@ impl Desk {
 
     /// An event that others have not heard of. It is left out if back ends know by now what it says.
     fn add(&mut self, Known { event, open, dead }: Known, now: Now) {
-        let Some(event) = event else { return };
-        let standing = self.books.get(&event.app).and_then(|book| book.channels.get(&event.channel));
-        let occupied = standing.is_some_and(|standing| standing.occupied.told());
-        let member = |user: &String| standing.and_then(|standing| standing.members.get(user)).is_some_and(Fact::told);
-        let is_member = event.user.as_ref().is_some_and(member);
-        let is_known = match event.kind {
-            EventKind::ChannelOccupied => occupied,
-            EventKind::ChannelVacated => !occupied,
-            EventKind::MemberAdded => is_member,
-            EventKind::MemberRemoved => !is_member,
-            EventKind::ClientEvent | EventKind::CacheMiss | EventKind::SubscriptionCount => false,
-        };
-        if is_known {
+        let Some(event) = event.filter(|event| !self.is_superseded(event)) else { return };
+        // What back ends know of it may be what others have heard of this very event, which was not sent.
+        let is_last = self.last().get(&about(&event)).is_some_and(|last| last.id == event.id);
+        if self.is_told(&event) && !is_last {
             return;
         }
         let to = open.into_iter().chain(dead.iter().map(|(endpoint, _)| endpoint.clone())).collect();

@@ -46,8 +46,13 @@ pub(super) enum Talk {
     },
     /// What was decided lately about how channels stand, as far as the node knows.
     Recent {
-        /// The events.
-        events: Vec<Event>,
+        /// The events, each with the endpoints that have not taken it.
+        events: Vec<(Event, Vec<String>)>,
+    },
+    /// Events that have waited for long, as this node sees it: whoever sends them may have done so long ago.
+    Doubt {
+        /// The events, each with the endpoints that it waits for.
+        open: Vec<(Event, Vec<String>)>,
     },
     /// A node is asked for its state.
     Tell {

@@ -4,11 +4,16 @@ use super::dice::Dice;
 use super::world::World;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Of so many requests one fails before anything is taken note of, and one after.
 const FAILS: usize = 20;
+
+/// Nodes whose troubles are no further apart are in trouble together: it takes so long until one acts again, and as long
+/// until another is taken for dead.
+const TOGETHER: Duration = Duration::from_secs(20);
 
 /// What it has been told.
 #[derive(Default)]
@@ -105,7 +110,14 @@ fn take(world: &World, delivery: String, body: &Value) {
         }
     }
     world.count(if is_new { "webhooks" } else { "webhooks that came again" });
-    wrong.iter().for_each(|wrong| world.blame(wrong));
+    for wrong in wrong {
+        // Nodes that are in trouble together may each tell what the others cannot say that they have told.
+        if world.state().in_trouble(TOGETHER) > 1 {
+            world.count("webhooks told twice, excused");
+        } else {
+            world.blame(&wrong);
+        }
+    }
 }
 
 impl Told {
