@@ -254,7 +254,9 @@ impl Desk {
     pub(super) fn replay(&mut self, app: &str, endpoint: Option<&str>, events: Option<&[EventId]>, now: Now) -> usize {
         let Some(book) = self.books.get(app) else { return 0 };
         let mut ops = Vec::new();
-        for (of, letters) in &book.dead {
+        // Of an endpoint that is not there any more they could not be sent, and stay.
+        let is_there = |id: &str| book.app.webhooks.iter().any(|(there, _)| there == id);
+        for (of, letters) in book.dead.iter().filter(|(of, _)| is_there(of)) {
             let ids = letters.iter().map(|dead| dead.event.id);
             let asked = |id: &EventId| events.is_none_or(|events| events.contains(id));
             let ids: Vec<_> = ids.filter(|id| endpoint.is_none_or(|endpoint| endpoint == of) && asked(id)).collect();

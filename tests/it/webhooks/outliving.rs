@@ -1,7 +1,7 @@
 //! What is to be told outlives the server that decided to.
 
 use super::{say_at_once, subscribe, unsubscribe};
-use crate::support::{Receiver, Reply, TestServer, events, occupied, vacated};
+use crate::support::{APP, Receiver, Reply, TestServer, events, occupied, vacated};
 use fanfare::app::EventKind;
 use std::path::{Path, PathBuf};
 
@@ -104,4 +104,37 @@ async fn a_journal_is_taken_over_once_its_server_has_ended() {
     receiver.hears(&vacated("a")).await;
     let ends = [vacated("b"), vacated("a")];
     assert_eq!(events(&receiver.requests()), [&before[..], &[occupied("b")], &ends].concat());
+}
+
+/// An endpoint is known by its URL.
+#[tokio::test]
+async fn dead_letters_of_an_endpoint_that_is_gone_stay_until_it_is_back() {
+    let (folder, receiver, other) = (Folder::new("gone"), Receiver::start(), Receiver::start());
+    receiver.answers([Reply::status(500)]);
+    let telling = |receiver: &Receiver| {
+        TestServer::telling(&[receiver.endpoint(&CHANNELS)], |config| {
+            config.webhooks.journal = folder.0.join("journal");
+            config.webhooks.retry_for_secs = 0;
+        })
+    };
+    let server = telling(&receiver);
+    let mut client = server.connect().await;
+    client.subscribe("a").await;
+    server.endpoints("a dead letter", |all| all[0].dead == 1).await;
+    drop((client, server));
+    let server = telling(&receiver);
+    server.endpoints("the end is one, too", |all| all[0].dead == 2).await;
+    drop(server);
+    // Each start writes the journal anew.
+    drop(telling(&receiver));
+
+    let server = telling(&other);
+    assert_eq!(server.webhooks().replay(APP, None, None).await, Ok(0));
+    drop(server);
+
+    receiver.answers([Reply::status(200)]);
+    let server = telling(&receiver);
+    let before = receiver.requests().len();
+    assert_eq!(server.webhooks().replay(APP, None, None).await, Ok(2));
+    assert_eq!(events(&receiver.reaches(before + 2).await[before..]), [occupied("a"), vacated("a")]);
 }
