@@ -7,7 +7,7 @@ use crate::node::{Attempt, Dead, EventId, Status};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 use utoipa::ToSchema;
 
 /// Dead letters in an answer, unless another number is asked for, and at most.
@@ -176,7 +176,7 @@ fn millis(time: Duration) -> u64 {
 }
 
 fn date(at_ms: u64) -> String {
-    let at = UNIX_EPOCH.checked_add(Duration::from_millis(at_ms)).unwrap_or(SystemTime::UNIX_EPOCH);
+    let at = UNIX_EPOCH.checked_add(Duration::from_millis(at_ms)).unwrap_or(UNIX_EPOCH);
     humantime::format_rfc3339_millis(at).to_string()
 }
 

@@ -13,6 +13,7 @@ use crate::config::Webhooks as Settings;
 use crate::protocol::NodeId;
 use bytes::Bytes;
 use rustls::ClientConfig;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, spawn_blocking};
@@ -37,7 +38,8 @@ pub struct Actor {
     say: Option<mpsc::UnboundedSender<Bytes>>,
     journal: Writing,
     senders: JoinSet<()>,
-    complained: Option<Instant>,
+    /// When what was complained of last.
+    complained: HashMap<String, Instant>,
     /// Whether what is to be sent waits, as was logged last.
     paused: Option<bool>,
 }
@@ -88,7 +90,16 @@ impl Actor {
         }
         let journal = claim.map_or(Writing::Never, |claim| Writing::Waiting(Some(claim)));
         let office = Office::new(desk, me, say.is_none());
-        Self { webhooks: webhooks.clone(), office, inputs, say, journal, senders, complained: None, paused: None }
+        Self {
+            webhooks: webhooks.clone(),
+            office,
+            inputs,
+            say,
+            journal,
+            senders,
+            complained: HashMap::new(),
+            paused: None,
+        }
     }
 
     /// Keeps the desk for as long as the node runs.
@@ -132,6 +143,10 @@ impl Actor {
                 transitions.iter().for_each(|transition| self.office.desk.changed(&app, transition, now));
             }
             Input::Stand { app, channels } => self.office.desk.stand(&app, channels, now),
+            Input::Said { .. } if self.office.is_full() => {
+                self.webhooks.0.metrics.webhook_dropped_total.add(1);
+                self.complain("client events are dropped: webhooks.journal is not had, so that no webhook can be sent");
+            }
             Input::Said { app, channel, said } => self.office.desk.said(&app, &channel, &said, now),
             Input::Taken { app, endpoint, events } => self.office.desk.done(&app, &endpoint, events, now),
             Input::GivenUp { app, endpoint, events, why } => {
@@ -193,10 +208,15 @@ impl Actor {
 
     /// Writes down what happened, and then has it told and sent.
     async fn settle(&mut self) {
-        let Orders { ops, renew, say, jobs, paused, forgotten } = self.office.take(super::now());
+        let Orders { ops, renew, say, jobs, paused, forgotten, orphaned } = self.office.take(super::now());
         self.webhooks.0.metrics.webhook_forgotten_total.add(forgotten);
         if forgotten > 0 {
             self.complain("dead letters were forgotten, as there are more than webhooks.dead_letters");
+        }
+        if orphaned > 0 {
+            self.complain(&format!(
+                "{orphaned} webhooks are dropped that wait for endpoints which are not configured any more"
+            ));
         }
         self.write(ops, renew).await;
         for talk in say {
@@ -246,8 +266,11 @@ impl Actor {
     /// Complains, but not all the time.
     fn complain(&mut self, what: &str) {
         let now = super::now();
-        if self.complained.is_none_or(|at| now - at >= COMPLAIN_AGAIN) {
-            self.complained = Some(now);
+        // Complaints of one kind begin in the same way.
+        let kind = what.chars().filter(|c| !c.is_ascii_digit()).take(30).collect();
+        let before = self.complained.get(&kind);
+        if before.is_none_or(|at| now - *at >= COMPLAIN_AGAIN) {
+            self.complained.insert(kind, now);
             tracing::error!("{what} (told once a minute)");
         }
     }

@@ -57,6 +57,11 @@ impl Book {
         kinds.iter().any(|kind| self.app.webhooks.wanting(*kind, channel).next().is_some())
     }
 
+    /// Whether there is such an endpoint.
+    pub(super) fn has(&self, endpoint: &str) -> bool {
+        self.app.webhooks.iter().any(|(id, _)| id == endpoint)
+    }
+
     /// Bytes that wait for an endpoint.
     pub(super) fn waiting(&self, endpoint: &str) -> usize {
         self.waiting.get(endpoint).copied().unwrap_or_default()
@@ -70,7 +75,7 @@ impl Book {
     /// Has an event wait for those of the endpoints that there are, and for which it does not wait yet: those.
     pub(super) fn open(&mut self, event: Arc<Event>, mut to: Vec<String>, here: bool) -> Vec<String> {
         let waits = |endpoint: &String| self.open.get(&event.id).is_some_and(|open| open.to.contains(endpoint));
-        to.retain(|endpoint| self.app.webhooks.iter().any(|(id, _)| id == endpoint) && !waits(endpoint));
+        to.retain(|endpoint| self.has(endpoint) && !waits(endpoint));
         if to.is_empty() {
             return to;
         }

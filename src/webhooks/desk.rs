@@ -60,6 +60,8 @@ pub(super) struct Output {
     pub(super) jobs: Vec<(String, String, Job)>,
     /// Whether more has changed than what happened tells.
     pub(super) renew: bool,
+    /// Times that an event waits for an endpoint that there is not any more: it is dropped.
+    pub(super) orphaned: usize,
     /// Dead letters that had to be forgotten.
     pub(super) forgotten: usize,
 }
@@ -151,6 +153,11 @@ impl Desk {
     /// What there is to do since the last time.
     pub(super) fn take(&mut self) -> Output {
         std::mem::take(&mut self.out)
+    }
+
+    /// Steps that are to be written.
+    pub(super) fn decided(&self) -> usize {
+        self.out.ops.len()
     }
 
     /// Whether this node decides and sends.

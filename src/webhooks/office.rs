@@ -9,6 +9,11 @@ use crate::protocol::NodeId;
 use std::collections::VecDeque;
 use std::time::Instant;
 
+/// Steps that may wait for the journal to be had.
+const MOST_EARLY: usize = 10_000;
+/// As many endpoints as an app has, or more.
+const NEAR: usize = 16;
+
 /// The desk, and the other nodes' if there are any.
 #[derive(Debug)]
 pub(super) struct Office {
@@ -51,6 +56,8 @@ pub(super) struct Orders {
     pub(super) paused: bool,
     /// Dead letters that had to be forgotten.
     pub(super) forgotten: usize,
+    /// Times that an event was dropped because the endpoint that it waits for is gone.
+    pub(super) orphaned: usize,
 }
 
 impl Office {
@@ -66,6 +73,11 @@ impl Office {
             ended: false,
             orders: Orders::default(),
         }
+    }
+
+    /// Whether so much was decided before it is known what the journal says that no more client events fit.
+    pub(super) fn is_full(&self) -> bool {
+        !self.begun && self.desk.decided() > MOST_EARLY
     }
 
     /// Begins to decide and to send, with what the journal says.
@@ -175,7 +187,8 @@ impl Office {
         if !self.begun {
             return;
         }
-        let Output { ops, mut jobs, renew, forgotten } = self.desk.take();
+        let Output { ops, mut jobs, renew, forgotten, orphaned } = self.desk.take();
+        cancel(&mut jobs);
         let orders = &mut self.orders;
         if let Some(others) = &mut self.others {
             let here = ops.iter().filter(|(_, place)| *place == Where::Here);
@@ -186,7 +199,26 @@ impl Office {
         orders.jobs.extend(jobs);
         orders.renew |= renew;
         orders.forgotten += forgotten;
+        orders.orphaned += orphaned;
     }
+}
+
+/// Takes out what is to be sent and then not to be sent, because its queue is full: it could be much.
+fn cancel(jobs: &mut Vec<Work>) {
+    let mut left = Vec::<Work>::new();
+    for job in jobs.drain(..) {
+        let is_undone = |(app, endpoint, send): &Work| match (&job.2, send.event()) {
+            (Job::Withdraw(id), Some(event)) => event.id == *id && *app == job.0 && *endpoint == job.1,
+            _ => false,
+        };
+        // One follows right on the other.
+        let near = left.len().saturating_sub(NEAR);
+        match left[near..].iter().rposition(is_undone) {
+            Some(at) => drop(left.remove(near + at)),
+            None => left.push(job),
+        }
+    }
+    *jobs = left;
 }
 
 impl Others {

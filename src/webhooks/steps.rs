@@ -173,6 +173,7 @@ impl Desk {
     fn open(&mut self, event: &Arc<Event>, to: Vec<String>) {
         let here = self.place.sends(self.me, event);
         let Some(book) = self.books.get_mut(&event.app) else { return };
+        self.out.orphaned += to.iter().filter(|endpoint| !book.has(endpoint)).count();
         let new = book.open(event.clone(), to, here);
         if here {
             let app = &event.app;
