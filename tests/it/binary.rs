@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// A folder of its own, as a Laravel app has one.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new(env: &str) -> Self {
+    pub(crate) fn new(env: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("fanfare-it-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(name);
@@ -22,14 +22,22 @@ impl Folder {
         Self(folder)
     }
 
-    fn fanfare(&self, args: &[&str]) -> Command {
+    pub(crate) fn fanfare(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
         command.args(args).current_dir(&self.0).env_clear().stdin(Stdio::null());
         command
     }
 
+    pub(crate) fn write(&self, file: &str, text: &str) {
+        fs::write(self.0.join(file), text).unwrap();
+    }
+
+    pub(crate) fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.0.join(file)).unwrap_or_default()
+    }
+
     /// Runs to the end.
-    fn output(&self, args: &[&str]) -> Output {
+    pub(crate) fn output(&self, args: &[&str]) -> Output {
         self.fanfare(args).output().unwrap()
     }
 }
@@ -41,14 +49,14 @@ impl Drop for Folder {
 }
 
 /// A started server; killed if the test fails before it is stopped.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     out: BufReader<std::process::ChildStdout>,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Running {
-    fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
@@ -57,12 +65,12 @@ impl Running {
         Self { child, out, address }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
     }
 
     /// Waits for the end and returns what was printed.
-    fn ended(&mut self) -> (ExitStatus, String) {
+    pub(crate) fn ended(&mut self) -> (ExitStatus, String) {
         let mut out = String::new();
         self.out.read_to_string(&mut out).unwrap();
         (self.child.wait().unwrap(), out)
