@@ -3,8 +3,8 @@
 
 use super::book::{Book, Dead};
 use super::event::{ClientEvent, Event, EventId, Matter};
-use super::home::home;
 use super::op::Op;
+use super::place::Place;
 use super::standing::{Due, Fact, MISS_PAUSE, Miss, Standing};
 use crate::app::{App, EventKind};
 use crate::hub::{Change, Transition};
@@ -38,17 +38,6 @@ pub(super) struct Rules {
     pub(super) queue_bytes: usize,
     /// Dead letters that are kept for an endpoint.
     pub(super) dead_letters: usize,
-}
-
-/// This node among those that act as one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    /// Whether this node may decide and send.
-    pub(super) acts: bool,
-    /// The other nodes that may.
-    pub(super) homes: Vec<NodeId>,
-    /// The other nodes that are there.
-    pub(super) live: Vec<NodeId>,
 }
 
 /// What is to be done, and was not before.
@@ -469,28 +458,5 @@ fn pair(change: &Change) -> &'static [EventKind] {
         Change::MemberAdded(_) | Change::MemberRemoved(_) => &MEMBERS,
         Change::Counted(_) => &COUNTS,
         Change::Missed | Change::Filled => &MISSES,
-    }
-}
-
-impl Place {
-    /// The only node.
-    pub(super) fn alone(acts: bool) -> Self {
-        Self { acts, homes: Vec::new(), live: Vec::new() }
-    }
-
-    /// Whether `me` decides what back ends are told of a channel.
-    fn decides(&self, me: NodeId, app: &str, channel: &str) -> bool {
-        self.acts && self.is_home(me, app, channel)
-    }
-
-    /// Whether `me` sends an event: as the node that decided it, or in its place if it is gone.
-    pub(super) fn sends(&self, me: NodeId, event: &Event) -> bool {
-        let origin = NodeId(event.id.node);
-        origin == me || !self.live.contains(&origin) && self.is_home(me, &event.app, &event.channel)
-    }
-
-    fn is_home(&self, me: NodeId, app: &str, channel: &str) -> bool {
-        let me_too = Some(me).filter(|_| self.acts || self.homes.is_empty());
-        home(self.homes.iter().copied().chain(me_too), app, channel) == Some(me)
     }
 }

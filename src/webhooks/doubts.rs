@@ -31,7 +31,7 @@ impl Desk {
                 continue;
             }
             let is_mine = event.id.node == self.me.0 && !self.has_undone(event.id);
-            if !is_mine && !self.is_superseded(&event) {
+            if !is_mine && !self.is_outdated(&event) {
                 self.do_op(Op::Open { event, to: missing }, now);
                 continue;
             }

@@ -30,6 +30,8 @@ const SILENT: Duration = Duration::from_millis(2500);
 const TELL_WITHIN: Duration = Duration::from_secs(2);
 /// A look that comes so much later than the one before shows that this node has stood still, and may have been replaced.
 const STOOD_STILL: Duration = Duration::from_secs(3);
+/// Nodes whose sessions are remembered, whether they are there or not.
+const MOST_SESSIONS: usize = 1000;
 /// Marks that are waited for.
 const MOST_MARKS: usize = 1000;
 /// Steps that are taken note of until the state is taken over.
@@ -103,6 +105,8 @@ pub(super) struct Joining {
     phase: Phase,
     view: View,
     peers: HashMap<NodeId, Peer>,
+    /// The newest session of each of them.
+    sessions: HashMap<NodeId, u64>,
     /// What happened elsewhere since the others were asked.
     meanwhile: Vec<Op>,
     session: u64,
@@ -133,6 +137,7 @@ impl Joining {
             phase: Phase::Apart,
             view: View::default(),
             peers: HashMap::new(),
+            sessions: HashMap::new(),
             meanwhile: Vec::new(),
             session: 0,
             serial: 0,
@@ -235,6 +240,9 @@ impl Joining {
         let mut to_do = ToDo::default();
         if let Some(view) = view {
             self.peers.retain(|node, _| view.others.iter().any(|(other, _)| other == node));
+            if self.sessions.len() > MOST_SESSIONS {
+                self.sessions.retain(|node, _| view.others.iter().any(|(other, _)| other == node));
+            }
             self.view = view;
         }
         let stood_still = self.looked.is_some_and(|looked| now.saturating_duration_since(looked) > STOOD_STILL);
@@ -294,6 +302,14 @@ impl Joining {
                 self.comes_back(session, serial, number, now);
             }
             return to_do;
+        }
+        if let Some(session) = talk.session() {
+            let newest = self.sessions.entry(from).or_insert(session);
+            if session < *newest {
+                // It was stuck in a link that the node has given up, and so has what it said there.
+                return to_do;
+            }
+            *newest = session;
         }
         match talk {
             Talk::Here { session, serial, ready, asks, as_of } => {

@@ -18,6 +18,7 @@ mod joining;
 mod journal;
 mod office;
 mod op;
+mod place;
 mod queue;
 mod request;
 mod schedule;

@@ -1,9 +1,10 @@
 //! The desk of one node among those of others, in step with them: what is decided here they are told, and it is sent once
 //! they know. Pure: time is a parameter.
 
-use super::desk::{Desk, Job, Now, Output, Place, Where};
+use super::desk::{Desk, Job, Now, Output, Where};
 use super::joining::{Joining, ToDo, View};
 use super::op::Op;
+use super::place::Place;
 use super::talk::Talk;
 use crate::protocol::NodeId;
 use std::collections::VecDeque;

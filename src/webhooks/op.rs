@@ -119,7 +119,12 @@ pub(super) enum Op {
         /// When the last event was decided.
         time_ms: u64,
     },
-    /// All events of a node up to this one are known.
+    /// Of the events that were decided lately, these are known; those of a node up to one need not all be.
+    Lately {
+        /// Which ones.
+        events: Vec<EventId>,
+    },
+    /// The last event of a node that is known.
     Heard {
         /// The last of them.
         last: EventId,

@@ -74,6 +74,8 @@ impl Desk {
                 self.note(&event, now);
                 self.open(&event, to);
             }
+            // What follows from it is for whoever takes over a state.
+            Op::Lately { .. } => {}
             Op::Until { time_ms } => self.as_of = self.as_of.max(time_ms),
             Op::Heard { last } => {
                 self.is_news(last);
@@ -85,13 +87,21 @@ impl Desk {
     pub(super) fn steps(&self) -> Vec<Op> {
         let heard =
             self.heard.iter().map(|(node, number)| Op::Heard { last: EventId { node: *node, number: *number } });
+        let lately: Vec<_> = self.lately().map(|event| event.id).collect();
+        let lately = lately.chunks(PART).map(|part| Op::Lately { events: part.to_vec() });
         let until = [Op::Until { time_ms: self.as_of }];
-        until.into_iter().chain(heard).chain(self.books.iter().flat_map(|(app, book)| book.steps(app))).collect()
+        until
+            .into_iter()
+            .chain(lately)
+            .chain(heard)
+            .chain(self.books.iter().flat_map(|(app, book)| book.steps(app)))
+            .collect()
     }
 
     /// An event that was decided, here or elsewhere: from now on back ends count as told.
     fn take_in(&mut self, event: Event, to: Vec<String>, now: Now) {
-        if !self.is_news(event.id) {
+        let was_missed = event.kind != EventKind::ClientEvent && self.is_lately(event.time_ms);
+        if !self.is_news(event.id) && (!was_missed || self.lately().any(|known| known.id == event.id)) {
             return;
         }
         let event = Arc::new(event);

@@ -44,6 +44,14 @@ impl Desk {
                 _ => None,
             })
             .collect();
+        let (mut lately, mut until) = (HashSet::new(), 0);
+        for op in &steps {
+            match op {
+                Op::Lately { events } => lately.extend(events.iter().copied()),
+                Op::Until { time_ms } => until = *time_ms,
+                _ => {}
+            }
+        }
         let mine = self.clear();
         self.heard.clear();
         let told: Vec<_> = std::mem::take(&mut self.out.jobs);
@@ -53,8 +61,14 @@ impl Desk {
                 op => self.apply(op, now),
             }
         }
-        let is_unknown = |id: &EventId| id.number > heard.get(&id.node).copied().unwrap_or_default();
-        for (_, known) in mine.into_iter().filter(|(id, _)| is_unknown(id)) {
+        let is_unknown = |(id, known): &(EventId, Known)| {
+            let standing = known.event.as_ref().filter(|event| event.kind != EventKind::ClientEvent);
+            match standing {
+                Some(event) if event.time_ms + LATELY_MS >= until => !lately.contains(id),
+                _ => id.number > heard.get(&id.node).copied().unwrap_or_default(),
+            }
+        };
+        for (_, known) in mine.into_iter().filter(is_unknown) {
             self.add(known, now);
         }
         // Of what was decided lately, the last counts, whoever knew it.
@@ -68,10 +82,18 @@ impl Desk {
 
     /// What was decided lately about how channels stand, for others who may not know of all of it.
     pub(super) fn recent(&self) -> Vec<(Event, Vec<String>)> {
-        let since = self.as_of.saturating_sub(LATELY_MS);
-        let lately = self.recent.iter().filter(|event| event.time_ms >= since);
         let open = |event: &Event| Some(self.books.get(&event.app)?.open.get(&event.id)?.to.clone());
-        lately.map(|event| ((**event).clone(), open(event).unwrap_or_default())).collect()
+        self.lately().map(|event| ((**event).clone(), open(event).unwrap_or_default())).collect()
+    }
+
+    /// Events about how channels stand that were decided lately and are known.
+    pub(super) fn lately(&self) -> impl Iterator<Item = &Arc<Event>> {
+        self.recent.iter().filter(|event| self.is_lately(event.time_ms))
+    }
+
+    /// Whether an event of that time is one of those that others may not have heard of.
+    pub(super) fn is_lately(&self, time_ms: u64) -> bool {
+        time_ms + LATELY_MS >= self.as_of
     }
 
     /// Takes note of what others know of that.
@@ -82,14 +104,14 @@ impl Desk {
         let before: HashMap<_, _> =
             self.last().iter().map(|(about, event)| (about.clone(), (event.time_ms, event.id))).collect();
         for (event, to) in events {
+            if before.get(&about(&event)).is_some_and(|last| (event.time_ms, event.id) <= *last) {
+                continue;
+            }
             if self.has_undone(event.id) {
                 // Others have heard of it after all, and wait for this node to send it.
                 self.redo(event.clone(), now);
             }
-            let is_newer = before.get(&about(&event)).is_none_or(|last| (event.time_ms, event.id) > *last);
-            if is_newer {
-                self.hear(Op::Recall { event, to }, now);
-            }
+            self.hear(Op::Recall { event, to }, now);
         }
     }
 
@@ -103,6 +125,13 @@ impl Desk {
             }
         }
         last
+    }
+
+    /// Whether something was decided after an event about the same thing: it comes too late.
+    pub(super) fn is_outdated(&self, event: &Event) -> bool {
+        let (about, at) = (about(event), (event.time_ms, event.id));
+        event.takes_turns()
+            && self.recent.iter().any(|other| (other.time_ms, other.id) > at && self::about(other) == about)
     }
 
     /// Whether what an event tells was told anew before anything else happened to it: two nodes that knew nothing of each
@@ -177,7 +206,7 @@ impl Desk {
 
     /// An event that others have not heard of. It is left out if back ends know by now what it says.
     fn add(&mut self, Known { event, open, dead }: Known, now: Now) {
-        let Some(event) = event.filter(|event| !self.is_superseded(event)) else { return };
+        let Some(event) = event.filter(|event| !self.is_outdated(event)) else { return };
         // What back ends know of it may be what others have heard of this very event, which was not sent.
         let is_last = self.last().get(&about(&event)).is_some_and(|last| last.id == event.id);
         if self.is_told(&event) && !is_last {

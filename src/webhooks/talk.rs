@@ -93,6 +93,14 @@ impl Talk {
         parts
     }
 
+    /// In which session of its node it was said, if that matters.
+    pub(super) fn session(&self) -> Option<u64> {
+        match self {
+            Self::Ops { session, .. } | Self::Here { session, .. } => Some(*session),
+            _ => None,
+        }
+    }
+
     /// What somebody said; `None` if it makes no sense.
     pub(super) fn read(bytes: &Bytes) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
