@@ -84,6 +84,12 @@ impl World {
         self.take();
     }
 
+    fn toggle(&mut self, truth: &mut Truth, channel: usize, user: usize) {
+        for change in truth.toggle(channel, user) {
+            self.change(&format!("presence-{channel}"), change);
+        }
+    }
+
     /// Names of what was told, and forgets it.
     fn names(&mut self) -> Vec<&'static str> {
         self.told.drain(..).map(|event| event.kind.as_str()).collect()
@@ -267,11 +273,7 @@ proptest! {
         let (mut world, mut truth, mut restarts) = (World::acting(), Truth::default(), 1);
         for step in steps {
             match step {
-                Step::Toggle { channel, user } => {
-                    for change in truth.toggle(channel, user) {
-                        world.change(&format!("presence-{channel}"), change);
-                    }
-                }
+                Step::Toggle { channel, user } => world.toggle(&mut truth, channel, user),
                 Step::Pass(millis) => world.pass(millis),
                 Step::Restart => {
                     // Another process knows what the journal says, and everybody is gone.
@@ -306,11 +308,7 @@ proptest! {
         let (mut world, mut truth) = (World::acting(), Truth::default());
         for step in steps {
             match step {
-                Step::Toggle { channel, user } => {
-                    for change in truth.toggle(channel, user) {
-                        world.change(&format!("presence-{channel}"), change);
-                    }
-                }
+                Step::Toggle { channel, user } => world.toggle(&mut truth, channel, user),
                 Step::Pass(millis) => world.pass(millis),
                 Step::Restart => {
                     let ids: Vec<_> = world.told.iter().map(|event| event.id).collect();
