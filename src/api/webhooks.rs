@@ -14,6 +14,9 @@ use utoipa::ToSchema;
 const LIMIT: usize = 100;
 const MOST: usize = 1000;
 
+/// The last millisecond of the year 9999, since 1970.
+const LAST_MS: u64 = 253_402_300_799_999;
+
 /// The endpoints of an app.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Webhooks {
@@ -176,7 +179,8 @@ fn millis(time: Duration) -> u64 {
 }
 
 fn date(at_ms: u64) -> String {
-    let at = UNIX_EPOCH.checked_add(Duration::from_millis(at_ms)).unwrap_or(UNIX_EPOCH);
+    // It may come from another node, and later years cannot be written.
+    let at = UNIX_EPOCH + Duration::from_millis(at_ms.min(LAST_MS));
     humantime::format_rfc3339_millis(at).to_string()
 }
 

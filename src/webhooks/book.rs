@@ -25,6 +25,8 @@ pub(super) struct Open {
     pub(super) event: Arc<Event>,
     /// The endpoints that have not taken it.
     pub(super) to: Vec<String>,
+    /// The node that sends it, as long as it is there.
+    pub(super) owner: u64,
     /// Whether this node sends it.
     pub(super) here: bool,
 }
@@ -73,7 +75,7 @@ impl Book {
     }
 
     /// Has an event wait for those of the endpoints that there are, and for which it does not wait yet: those.
-    pub(super) fn open(&mut self, event: Arc<Event>, mut to: Vec<String>, here: bool) -> Vec<String> {
+    pub(super) fn open(&mut self, event: Arc<Event>, mut to: Vec<String>, owner: u64, here: bool) -> Vec<String> {
         let waits = |endpoint: &String| self.open.get(&event.id).is_some_and(|open| open.to.contains(endpoint));
         to.retain(|endpoint| self.has(endpoint) && !waits(endpoint));
         if to.is_empty() {
@@ -89,7 +91,7 @@ impl Book {
         if !here {
             *self.abroad.entry(event.channel.clone()).or_default() += 1;
         }
-        self.open.insert(event.id, Open { event, to: to.clone(), here });
+        self.open.insert(event.id, Open { event, to: to.clone(), owner, here });
         to
     }
 

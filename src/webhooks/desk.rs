@@ -1,7 +1,7 @@
 //! Decides what back ends are told, and remembers what they have been told and what still waits to be sent. Pure: time is
 //! a parameter, and everything that happens is a step that others can repeat.
 
-use super::book::{Book, Dead};
+use super::book::{Book, Dead, Open};
 use super::event::{ClientEvent, Event, EventId, Matter};
 use super::op::Op;
 use super::place::Place;
@@ -317,13 +317,16 @@ impl Desk {
 
     /// Has events sent by whom they are to be sent by now.
     fn move_events(&mut self) {
-        let mut sends = Vec::new();
+        let (mut sends, mut adopts) = (Vec::new(), Vec::new());
         for (app, book) in &mut self.books {
-            let moved = |open: &&super::book::Open| open.here != self.place.sends(self.me, &open.event);
-            let moved: Vec<_> =
-                book.open.values().filter(moved).map(|open| (open.event.clone(), open.to.clone())).collect();
-            for (event, to) in moved {
-                let here = self.place.sends(self.me, &event);
+            let moved = |open: &&Open| open.here != self.place.sends(self.me, open.owner, &open.event);
+            let moved: Vec<_> = book
+                .open
+                .values()
+                .filter(moved)
+                .map(|open| (open.event.clone(), open.to.clone(), !open.here))
+                .collect();
+            for (event, to, here) in moved {
                 book.move_to(event.id, here);
                 for endpoint in to {
                     if here {
@@ -333,9 +336,26 @@ impl Desk {
                     }
                 }
             }
+            let orphans = book.open.values().filter(|open| open.here && open.owner != self.me.0);
+            let orphans: Vec<_> = orphans.map(|open| open.event.id).collect();
+            if self.place.acts && !orphans.is_empty() {
+                adopts.push(Op::Adopt { app: app.clone(), events: orphans, node: self.me.0 });
+            }
         }
         sends.sort_by_key(|(_, _, event)| (event.time_ms, event.id));
         self.out.jobs.extend(sends.into_iter().map(|(app, endpoint, event)| (app, endpoint, Job::Send(event))));
+        // Who goes on with something goes on to its end, even if another node is at home there by then: what it decides
+        // after that must not come before it.
+        self.out.ops.extend(adopts.into_iter().map(|op| (op, Where::Here)));
+        self.own();
+    }
+
+    /// Takes note that this node sends what it is to send.
+    fn own(&mut self) {
+        if self.place.acts {
+            let open = self.books.values_mut().flat_map(|book| book.open.values_mut());
+            open.filter(|open| open.here).for_each(|open| open.owner = self.me.0);
+        }
     }
 
     /// Looks at everything.

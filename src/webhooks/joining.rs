@@ -7,6 +7,7 @@
 //! whoever misses some of it notices, and asks anew. The numbers begin anew when the node itself has missed something: what it
 //! has said into the void it tells again once it knows what the others know.
 
+use super::doubts::Doubt;
 use super::event::Event;
 use super::op::Op;
 use super::talk::Talk;
@@ -30,6 +31,8 @@ const SILENT: Duration = Duration::from_millis(2500);
 const TELL_WITHIN: Duration = Duration::from_secs(2);
 /// A look that comes so much later than the one before shows that this node has stood still, and may have been replaced.
 const STOOD_STILL: Duration = Duration::from_secs(3);
+/// More steps than make the state of any node: whoever tells them is none.
+const MOST_STATE: usize = 5_000_000;
 /// Nodes whose sessions are remembered, whether they are there or not.
 const MOST_SESSIONS: usize = 1000;
 /// Marks that are waited for.
@@ -70,7 +73,7 @@ pub(super) struct ToDo {
     /// What another node knows of what was decided lately.
     pub(super) recent: Vec<(Event, Vec<String>)>,
     /// Events of which another node does not know whether they were sent.
-    pub(super) doubts: Vec<(Event, Vec<String>)>,
+    pub(super) doubts: Vec<Doubt>,
     /// Whether the others are to be told what this one knows of it, before anything else.
     pub(super) recall: bool,
     /// Whether they are to be asked what has become of events that wait for long.
@@ -381,11 +384,11 @@ impl Joining {
 
     fn learn(&mut self, from: NodeId, (part, of): (u32, u32), ops: Vec<Op>, now: Instant, to_do: &mut ToDo) {
         let Phase::Learning { from: teacher, heard, parts, next } = &mut self.phase else { return };
-        if *teacher != from || part != *next {
+        if *teacher != from || part != *next || parts.len() + ops.len() > MOST_STATE {
             return;
         }
         parts.extend(ops);
-        (*heard, *next) = (now, part + 1);
+        (*heard, *next) = (now, part.saturating_add(1));
         if *next >= of {
             to_do.replace = Some((std::mem::take(parts), std::mem::take(&mut self.meanwhile)));
             self.ready();

@@ -41,6 +41,15 @@ pub(super) enum Op {
         /// The event.
         event: Event,
     },
+    /// A node sends from now on what another one was to send that is gone.
+    Adopt {
+        /// The app's id.
+        app: String,
+        /// Which events.
+        events: Vec<EventId>,
+        /// The node.
+        node: u64,
+    },
     /// Dead letters are to be sent after all.
     Replay {
         /// The app's id.
@@ -100,6 +109,9 @@ pub(super) enum Op {
     Open {
         /// The event.
         event: Event,
+        /// The node that sends it, if that is not the one that decided it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<u64>,
         /// The endpoints that have not taken it.
         to: Vec<String>,
     },

@@ -26,10 +26,10 @@ impl Place {
         self.acts && self.is_home(me, app, channel)
     }
 
-    /// Whether `me` sends an event: as the node that decided it, or in its place if it is gone.
-    pub(super) fn sends(&self, me: NodeId, event: &Event) -> bool {
-        let origin = NodeId(event.id.node);
-        origin == me || !self.live.contains(&origin) && self.is_home(me, &event.app, &event.channel)
+    /// Whether `me` sends an event that `owner` was to send: itself, or in its place if it is gone.
+    pub(super) fn sends(&self, me: NodeId, owner: u64, event: &Event) -> bool {
+        let owner = NodeId(owner);
+        owner == me || !self.live.contains(&owner) && self.is_home(me, &event.app, &event.channel)
     }
 
     fn is_home(&self, me: NodeId, app: &str, channel: &str) -> bool {

@@ -1,7 +1,7 @@
 //! What a step does to the state, wherever it comes from, and the steps that make the state anew.
 
 use super::book::{Book, Dead, Open};
-use super::desk::{About, Desk, Job, Key, MOST_NODES, MOST_RECENT, Now};
+use super::desk::{About, Desk, Job, Key, MOST_NODES, MOST_RECENT, Now, Where};
 use super::event::{Event, EventId};
 use super::op::Op;
 use super::standing::{Fact, MISS_PAUSE, Miss, Standing};
@@ -63,7 +63,11 @@ impl Desk {
                 standing.count.tell(count, now.at);
                 standing.count.hold(until);
             }
-            Op::Open { event, to } => self.open(&event.into(), to),
+            Op::Open { event, owner, to } => {
+                let owner = owner.unwrap_or(event.id.node);
+                self.open_for(&event.into(), to, owner);
+            }
+            Op::Adopt { app, events, node } => self.adopt(&app, &events, node),
             Op::Buried { event, endpoint, at_ms, why } => {
                 let app = event.app.clone();
                 self.keep_dead(&app, &endpoint, Dead { event: event.into(), at_ms, why });
@@ -181,13 +185,43 @@ impl Desk {
     }
 
     fn open(&mut self, event: &Arc<Event>, to: Vec<String>) {
-        let here = self.place.sends(self.me, event);
+        self.open_for(event, to, event.id.node);
+    }
+
+    /// Has an event wait that `owner` sends.
+    fn open_for(&mut self, event: &Arc<Event>, to: Vec<String>, owner: u64) {
+        let here = self.place.sends(self.me, owner, event);
         let Some(book) = self.books.get_mut(&event.app) else { return };
         self.out.orphaned += to.iter().filter(|endpoint| !book.has(endpoint)).count();
-        let new = book.open(event.clone(), to, here);
-        if here {
-            let app = &event.app;
-            self.out.jobs.extend(new.into_iter().map(|endpoint| (app.clone(), endpoint, Job::Send(event.clone()))));
+        let new = book.open(event.clone(), to, owner, here);
+        if !here || new.is_empty() {
+            return;
+        }
+        let app = &event.app;
+        self.out.jobs.extend(new.into_iter().map(|endpoint| (app.clone(), endpoint, Job::Send(event.clone()))));
+        if owner != self.me.0 && self.place.acts {
+            let op = Op::Adopt { app: app.clone(), events: vec![event.id], node: self.me.0 };
+            self.out.ops.push((op, Where::Here));
+            self.adopt(&event.app, &[event.id], self.me.0);
+        }
+    }
+
+    /// Takes note of who sends events.
+    fn adopt(&mut self, app: &str, events: &[EventId], node: u64) {
+        for id in events {
+            let Some(book) = self.books.get_mut(app) else { return };
+            let Some(open) = book.open.get_mut(id) else { continue };
+            open.owner = node;
+            let (event, to, was) = (open.event.clone(), open.to.clone(), open.here);
+            let here = self.place.sends(self.me, node, &event);
+            book.move_to(*id, here);
+            if here != was {
+                let job = |endpoint| {
+                    let job = if here { Job::Send(event.clone()) } else { Job::Withdraw(*id) };
+                    (app.to_owned(), endpoint, job)
+                };
+                self.out.jobs.extend(to.into_iter().map(job));
+            }
         }
     }
 
@@ -228,8 +262,9 @@ impl Book {
                 steps.push(Op::Counted { app: app(), channel: channel.clone(), count: standing.count.told() });
             }
         }
-        for Open { event, to, .. } in self.open.values() {
-            steps.push(Op::Open { event: (**event).clone(), to: to.clone() });
+        for Open { event, to, owner, .. } in self.open.values() {
+            let owner = Some(*owner).filter(|owner| *owner != event.id.node);
+            steps.push(Op::Open { event: (**event).clone(), owner, to: to.clone() });
         }
         for (endpoint, letters) in &self.dead {
             steps.extend(letters.iter().map(|Dead { event, at_ms, why }| Op::Buried {

@@ -57,14 +57,16 @@ impl Desk {
         let told: Vec<_> = std::mem::take(&mut self.out.jobs);
         for op in steps {
             match op {
-                Op::Open { event, to } if event.id.node == self.me.0 => self.reopen(event, to, &mine, now),
+                Op::Open { event, owner, to } if owner.unwrap_or(event.id.node) == self.me.0 => {
+                    self.reopen((event, owner), to, &mine, now);
+                }
                 op => self.apply(op, now),
             }
         }
         let is_unknown = |(id, known): &(EventId, Known)| {
             let standing = known.event.as_ref().filter(|event| event.kind != EventKind::ClientEvent);
             match standing {
-                Some(event) if event.time_ms + LATELY_MS >= until => !lately.contains(id),
+                Some(event) if event.time_ms.saturating_add(LATELY_MS) >= until => !lately.contains(id),
                 _ => id.number > heard.get(&id.node).copied().unwrap_or_default(),
             }
         };
@@ -93,7 +95,7 @@ impl Desk {
 
     /// Whether an event of that time is one of those that others may not have heard of.
     pub(super) fn is_lately(&self, time_ms: u64) -> bool {
-        time_ms + LATELY_MS >= self.as_of
+        time_ms.saturating_add(LATELY_MS) >= self.as_of
     }
 
     /// Takes note of what others know of that.
@@ -130,7 +132,7 @@ impl Desk {
     /// Whether something was decided after an event about the same thing: it comes too late.
     pub(super) fn is_outdated(&self, event: &Event) -> bool {
         let (about, at) = (about(event), (event.time_ms, event.id));
-        event.takes_turns()
+        !matches!(event.kind, EventKind::ClientEvent | EventKind::CacheMiss)
             && self.recent.iter().any(|other| (other.time_ms, other.id) > at && self::about(other) == about)
     }
 
@@ -179,18 +181,24 @@ impl Desk {
         mine
     }
 
-    /// An event of this node, of which it may have sent more than others have heard.
-    fn reopen(&mut self, event: Event, to: Vec<String>, mine: &BTreeMap<EventId, Known>, now: Now) {
+    /// An event that this node sends, of which it may have sent more than others have heard.
+    fn reopen(
+        &mut self,
+        (event, owner): (Event, Option<u64>),
+        to: Vec<String>,
+        mine: &BTreeMap<EventId, Known>,
+        now: Now,
+    ) {
         let (id, app) = (event.id, event.app.clone());
         if self.has_undone(id) {
             // Others have heard of it, and it was not sent.
-            return self.apply(Op::Open { event, to }, now);
+            return self.apply(Op::Open { event, owner, to }, now);
         }
         let none = Known::default();
         let known = mine.get(&id).unwrap_or(&none);
         let (open, over): (Vec<_>, Vec<_>) = to.into_iter().partition(|endpoint| known.open.contains(endpoint));
         let all = open.into_iter().chain(over.iter().cloned()).collect();
-        self.apply(Op::Open { event, to: all }, now);
+        self.apply(Op::Open { event, owner, to: all }, now);
         for endpoint in over {
             let dead = known.dead.iter().find(|(of, _)| *of == endpoint);
             let (app, events) = (app.clone(), vec![id]);

@@ -1,6 +1,7 @@
 //! What the webhooks of one node say to those of others, in JSON: later versions may add members, and what is not understood
 //! is passed over.
 
+use super::doubts::Doubt;
 use super::event::Event;
 use super::op::Op;
 use bytes::Bytes;
@@ -51,8 +52,8 @@ pub(super) enum Talk {
     },
     /// Events that have waited for long, as this node sees it: whoever sends them may have done so long ago.
     Doubt {
-        /// The events, each with the endpoints that it waits for.
-        open: Vec<(Event, Vec<String>)>,
+        /// The events.
+        open: Vec<Doubt>,
     },
     /// A node is asked for its state.
     Tell {

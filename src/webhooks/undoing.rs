@@ -37,7 +37,7 @@ impl Desk {
         self.undone.retain(|undone| *undone != event.id);
         let Some(book) = self.books.get(&event.app) else { return };
         let to = book.app.webhooks.wanting(event.kind, &event.channel).map(str::to_owned).collect();
-        self.hear(Op::Open { event, to }, now);
+        self.hear(Op::Open { event, owner: None, to }, now);
     }
 
     /// Has an event wait no longer, for any endpoint.

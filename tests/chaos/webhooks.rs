@@ -3,8 +3,8 @@
 use super::dice::Dice;
 use super::world::World;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashSet};
-use std::time::Duration;
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -15,6 +15,9 @@ const FAILS: usize = 20;
 /// until another is taken for dead.
 const TOGETHER: Duration = Duration::from_secs(20);
 
+/// Events that are remembered of each channel and member.
+const LATELY: usize = 6;
+
 /// What it has been told.
 #[derive(Default)]
 pub(crate) struct Told {
@@ -22,6 +25,8 @@ pub(crate) struct Told {
     deliveries: HashSet<String>,
     /// Channels and members, and whether they are there.
     present: BTreeMap<String, bool>,
+    /// The last that was told of each of them.
+    lately: BTreeMap<String, VecDeque<String>>,
     /// Subscribers by channel.
     counts: BTreeMap<String, u64>,
 }
@@ -34,7 +39,8 @@ impl Told {
         if told != *there {
             let (missing, extra): (Vec<_>, Vec<_>) =
                 (there.difference(&told).collect(), told.difference(there).collect());
-            wrong.push(format!("webhooks told of no end of {extra:?} and of no beginning of {missing:?}"));
+            let lately: Vec<_> = missing.iter().chain(&extra).filter_map(|what| self.lately.get(*what)).collect();
+            wrong.push(format!("webhooks told of no end of {extra:?} and of no beginning of {missing:?}: {lately:?}"));
         }
         let told: BTreeMap<_, _> = self.counts.iter().filter(|(_, count)| **count > 0).collect();
         if !told.iter().map(|(channel, count)| (*channel, *count)).eq(counts.iter()) {
@@ -66,7 +72,7 @@ async fn serve(world: World, mut dice: Dice, stream: TcpStream) {
         let fate = dice.below(FAILS);
         world.count("webhook requests");
         if fate != 0 {
-            take(&world, delivery, &body);
+            take(&world, &delivery, &body);
         }
         let status = if fate <= 1 { "500 Not Now" } else { "204 No Content" };
         let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
@@ -97,15 +103,17 @@ async fn request(stream: &mut BufReader<TcpStream>) -> Option<(String, Value)> {
     Some((delivery, serde_json::from_slice(&body).ok()?))
 }
 
-fn take(world: &World, delivery: String, body: &Value) {
+fn take(world: &World, delivery: &str, body: &Value) {
     let mut wrong = Vec::<String>::new();
     let mut is_new = false;
     {
         let told = &mut world.state().webhooks;
-        if told.deliveries.insert(delivery) {
+        if told.deliveries.insert(delivery.to_owned()) {
             is_new = true;
             for event in body["events"].as_array().into_iter().flatten() {
-                wrong.extend(told.take(event));
+                wrong.extend(
+                    told.take(event, &format!("{} {delivery:.6} {}", world.at(Instant::now()), body["time_ms"])),
+                );
             }
         }
     }
@@ -122,7 +130,7 @@ fn take(world: &World, delivery: String, body: &Value) {
 
 impl Told {
     /// What is wrong with an event, if anything is.
-    fn take(&mut self, event: &Value) -> Option<String> {
+    fn take(&mut self, event: &Value, how: &str) -> Option<String> {
         let text = |key: &str| event[key].as_str().unwrap_or_default();
         let (name, channel) = (text("name"), text("channel"));
         let comes = match name {
@@ -135,7 +143,12 @@ impl Told {
             }
         };
         let what = format!("{channel} {}", text("user_id")).trim().to_owned();
-        let before = self.present.insert(what, comes).unwrap_or_default();
-        (before == comes).then(|| format!("webhooks say twice in a row: {event}"))
+        let before = self.present.insert(what.clone(), comes).unwrap_or_default();
+        let lately = self.lately.entry(what).or_default();
+        if lately.len() == LATELY {
+            lately.pop_front();
+        }
+        lately.push_back(format!("{how} {name}"));
+        (before == comes).then(|| format!("webhooks say twice in a row: {event} after {lately:?}"))
     }
 }
