@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Of so many requests one fails before anything is taken note of, and one after.
-const FAILS: usize = 20;
+const FAILS: usize = 60;
 
 /// Nodes whose troubles are no further apart are in trouble together: it takes so long until one acts again, and as long
 /// until another is taken for dead.
