@@ -157,7 +157,7 @@ impl Actor {
                     "webhooks were given up and are dead letters now, to be replayed: {why}"
                 );
                 self.webhooks.0.metrics.webhook_dead_total.add(events.len());
-                self.office.desk.bury(&app, &endpoint, events, &why, now);
+                self.office.desk.bury(&app, &endpoint, &events, &why, now);
             }
             // Whoever asked may be gone.
             Input::Dead(app, reply) => drop(reply.send(self.office.desk.dead(&app))),
@@ -208,10 +208,16 @@ impl Actor {
 
     /// Writes down what happened, and then has it told and sent.
     async fn settle(&mut self) {
-        let Orders { ops, renew, say, jobs, paused, forgotten, orphaned } = self.office.take(super::now());
+        let Orders { ops, renew, say, jobs, paused, forgotten, orphaned, overflowed } = self.office.take(super::now());
         self.webhooks.0.metrics.webhook_forgotten_total.add(forgotten);
         if forgotten > 0 {
             self.complain("dead letters were forgotten, as there are more than webhooks.dead_letters");
+        }
+        self.webhooks.0.metrics.webhook_dead_total.add(overflowed);
+        if overflowed > 0 {
+            self.complain(
+                "as much as webhooks.queue_bytes allows waits for an endpoint: what comes on top of it becomes dead letters",
+            );
         }
         if orphaned > 0 {
             self.complain(&format!(

@@ -17,6 +17,10 @@ use std::time::{Duration, Instant};
 /// Nodes whose events are remembered to be known; of more, the longest known are forgotten.
 pub(super) const MOST_NODES: usize = 1000;
 
+/// Events in one step, so that other nodes can be told of it.
+pub(super) const PART: usize = 200;
+/// Steps among which there is still room for those that do not last.
+const MOST_PASSING: usize = 10_000;
 /// Events that others are told again if they do not know them.
 pub(super) const MOST_RECENT: usize = 5000;
 
@@ -51,6 +55,8 @@ pub(super) struct Output {
     pub(super) renew: bool,
     /// Times that an event waits for an endpoint that there is not any more: it is dropped.
     pub(super) orphaned: usize,
+    /// Times that an event became a dead letter at once, as too much waits for an endpoint.
+    pub(super) overflowed: usize,
     /// Dead letters that had to be forgotten.
     pub(super) forgotten: usize,
 }
@@ -102,7 +108,7 @@ pub(super) enum About {
 pub(super) struct Desk {
     pub(super) me: NodeId,
     /// Of the last event that was decided here.
-    number: u64,
+    pub(super) number: u64,
     pub(super) rules: Rules,
     pub(super) books: BTreeMap<String, Book>,
     /// The number of the last event known of each node.
@@ -241,9 +247,11 @@ impl Desk {
     }
 
     /// Gives events up.
-    pub(super) fn bury(&mut self, app: &str, endpoint: &str, events: Vec<EventId>, why: &str, now: Now) {
-        let (app, endpoint, why) = (app.to_owned(), endpoint.to_owned(), why.to_owned());
-        self.do_op(Op::Dead { app, endpoint, events, at_ms: now.ms, why }, now);
+    pub(super) fn bury(&mut self, app: &str, endpoint: &str, events: &[EventId], why: &str, now: Now) {
+        for events in events.chunks(PART) {
+            let (app, endpoint, why) = (app.to_owned(), endpoint.to_owned(), why.to_owned());
+            self.do_op(Op::Dead { app, endpoint, events: events.to_vec(), at_ms: now.ms, why }, now);
+        }
     }
 
     /// Sends dead letters after all: those of the endpoint, or of all, and those `events`, or all. How many there were.
@@ -256,9 +264,8 @@ impl Desk {
             let ids = letters.iter().map(|dead| dead.event.id);
             let asked = |id: &EventId| events.is_none_or(|events| events.contains(id));
             let ids: Vec<_> = ids.filter(|id| endpoint.is_none_or(|endpoint| endpoint == of) && asked(id)).collect();
-            if !ids.is_empty() {
-                ops.push((ids.len(), Op::Replay { app: app.to_owned(), endpoint: of.clone(), events: ids }));
-            }
+            let op = |part: &[EventId]| Op::Replay { app: app.to_owned(), endpoint: of.clone(), events: part.to_vec() };
+            ops.extend(ids.chunks(PART).map(|part| (part.len(), op(part))));
         }
         let count = ops.iter().map(|(count, _)| count).sum();
         ops.into_iter().for_each(|(_, op)| self.do_op(op, now));
@@ -446,15 +453,18 @@ impl Desk {
         let full: Vec<_> = to.iter().filter(|endpoint| book.waiting(endpoint) > room).cloned().collect();
         let id = event.id;
         self.do_op(Op::Tell { event, to }, now);
+        self.out.overflowed += full.len();
         for endpoint in full {
-            self.bury(app, &endpoint, vec![id], "as much as may waits for the endpoint already", now);
+            self.bury(app, &endpoint, &[id], "as much as may waits for the endpoint already", now);
         }
     }
 
     /// Does something that happened here, and has it noted.
     pub(super) fn do_op(&mut self, op: Op, now: Now) {
-        // What follows from it is noted after it.
-        self.out.ops.push((op.clone(), Where::Here));
+        // What follows from it is noted after it. What does not last is not worth much room until it can be told.
+        if op.lasts() || self.out.ops.len() < MOST_PASSING {
+            self.out.ops.push((op.clone(), Where::Here));
+        }
         self.apply(op, now);
     }
 

@@ -57,6 +57,8 @@ pub(super) struct Orders {
     pub(super) paused: bool,
     /// Dead letters that had to be forgotten.
     pub(super) forgotten: usize,
+    /// Times that an event became a dead letter at once.
+    pub(super) overflowed: usize,
     /// Times that an event was dropped because the endpoint that it waits for is gone.
     pub(super) orphaned: usize,
 }
@@ -188,7 +190,7 @@ impl Office {
         if !self.begun {
             return;
         }
-        let Output { ops, mut jobs, renew, forgotten, orphaned } = self.desk.take();
+        let Output { ops, mut jobs, renew, forgotten, orphaned, overflowed } = self.desk.take();
         cancel(&mut jobs);
         let orders = &mut self.orders;
         if let Some(others) = &mut self.others {
@@ -201,6 +203,7 @@ impl Office {
         orders.renew |= renew;
         orders.forgotten += forgotten;
         orders.orphaned += orphaned;
+        orders.overflowed += overflowed;
     }
 }
 

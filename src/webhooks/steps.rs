@@ -1,15 +1,12 @@
 //! What a step does to the state, wherever it comes from, and the steps that make the state anew.
 
 use super::book::{Book, Dead, Open};
-use super::desk::{About, Desk, Job, Key, MOST_NODES, MOST_RECENT, Now, Where};
+use super::desk::{About, Desk, Job, Key, MOST_NODES, MOST_RECENT, Now, PART, Where};
 use super::event::{Event, EventId};
 use super::op::Op;
 use super::standing::{Fact, MISS_PAUSE, Miss, Standing};
 use crate::app::EventKind;
 use std::sync::Arc;
-
-/// Names in one step of those that make the state anew.
-const PART: usize = 200;
 
 impl Desk {
     /// Does a step. Of apps that there are not, and of events that are known already, nothing becomes.
@@ -171,6 +168,10 @@ impl Desk {
 
     /// Whether an event was not known yet; those before it on its node are known from then on as well.
     fn is_news(&mut self, id: EventId) -> bool {
+        // What this node has not decided nobody else can have heard of.
+        if id.node == self.me.0 && id.number > self.number {
+            return false;
+        }
         let known = self.heard.entry(id.node).or_insert(0);
         let is_news = id.number > *known;
         *known = (*known).max(id.number);

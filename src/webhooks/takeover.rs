@@ -100,6 +100,9 @@ impl Desk {
 
     /// Takes note of what others know of that.
     pub(super) fn recall(&mut self, mut events: Vec<(Event, Vec<String>)>, now: Now) {
+        if events.is_empty() {
+            return;
+        }
         let known: HashSet<_> = self.recent.iter().map(|event| event.id).collect();
         events.retain(|(event, _)| !known.contains(&event.id) && self.books.contains_key(&event.app));
         events.sort_by_key(|(event, _)| (event.time_ms, event.id));

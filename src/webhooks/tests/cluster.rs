@@ -418,7 +418,7 @@ fn is_settled(sim: &Sim) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     /// Where one node is in trouble at a time, nothing is told twice.
     #[test]

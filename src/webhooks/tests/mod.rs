@@ -314,7 +314,7 @@ proptest! {
                     let ids: Vec<_> = world.told.iter().map(|event| event.id).collect();
                     let (done, dead) = ids.split_at(ids.len() / 2);
                     world.desk.done("1", &endpoint(), done.to_vec(), world.now);
-                    world.desk.bury("1", &endpoint(), dead.to_vec(), "because", world.now);
+                    world.desk.bury("1", &endpoint(), dead, "because", world.now);
                     world.take();
                 }
             }
