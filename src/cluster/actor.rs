@@ -180,6 +180,9 @@ impl Actor {
         let (now, origin, number) = (super::now(), envelope.origin, envelope.number);
         if origin == shared.me.id {
             if *topic == shared.control {
+                if number >= self.asked {
+                    self.catching.have_been_asked(now);
+                }
                 if let Some(lag) = self.echo.hear(number, now) {
                     shared.lag.set(lag);
                 }

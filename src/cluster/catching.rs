@@ -8,7 +8,7 @@ use crate::protocol::{Frame, NodeId, SocketId};
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-/// How long a node that can be heard again may take.
+/// How long a node that can be heard again may take, from when it could hear what it was asked.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// A node that is heard for the first time so much later than it was asked has not heard the question in time.
 const SOON: Duration = Duration::from_secs(1);
@@ -29,6 +29,8 @@ pub(super) struct Catching {
     nodes: HashMap<NodeId, Catch>,
     /// When it last began.
     since: Option<Instant>,
+    /// Whether all that can be heard have been asked. What is said over a slow link takes its time.
+    is_asked: bool,
     /// Whether the link is down. Some of what is said comes through before it counts as up again, and would make what is
     /// repeated look as if it had come before.
     is_down: bool,
@@ -97,12 +99,20 @@ impl Catching {
     /// Holds what comes from these nodes, now that the link is up, until they have made good what was `missed` since
     /// then, or since before that, if they had not.
     pub(super) fn start(&mut self, nodes: impl Iterator<Item = NodeId>, missed: Instant, now: Instant) {
-        (self.since, self.is_down) = (Some(now), false);
+        (self.since, self.is_asked, self.is_down) = (Some(now), false, false);
         for node in nodes {
             let catch = self.nodes.entry(node).or_default();
             catch.missed.get_or_insert(missed);
             let Catch { asked, done, heard, until, asked_again, .. } = catch;
             (*asked, *done, *heard, *until, *asked_again) = (true, None, None, None, 0);
+        }
+    }
+
+    /// Takes note that what the nodes were asked has come to all that can be heard.
+    pub(super) fn have_been_asked(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.is_asked, true) {
+            let waiting = self.nodes.values_mut().filter(|catch| catch.done.is_none());
+            waiting.for_each(|catch| catch.until = catch.heard.map(|heard| (now + PATIENCE).min(heard + MOST_PATIENCE)));
         }
     }
 
@@ -118,7 +128,7 @@ impl Catching {
         let Some(catch) = self.nodes.get_mut(&node) else { return Heard { is_held: false, is_late: false } };
         let is_late = catch.heard.is_none() && self.since.is_some_and(|since| now > since + SOON);
         catch.heard.get_or_insert(now);
-        catch.until.get_or_insert(now + PATIENCE);
+        catch.until.get_or_insert(now + if self.is_asked { PATIENCE } else { MOST_PATIENCE });
         Heard { is_held: true, is_late }
     }
 
@@ -129,7 +139,7 @@ impl Catching {
         }
         let Some(catch) = self.nodes.get_mut(&node) else { return };
         if let (true, None, Some(heard)) = (event.born.is_some(), catch.done, catch.heard) {
-            catch.until = Some((now + PATIENCE).min(heard + MOST_PATIENCE));
+            catch.until = catch.until.max(Some((now + PATIENCE).min(heard + MOST_PATIENCE)));
         }
         if self.is_down && catch.bytes > MOST {
             // It has not been heard then, and will be repeated.
@@ -255,11 +265,15 @@ mod tests {
         catching.start([NODE].into_iter(), now, now);
         assert!(catching.done(now + PATIENCE * 9, |_| true).is_empty(), "nothing is held of a node that says nothing");
         catching.hears(NODE, true, now);
-        catching.hears(NODE, true, now + PATIENCE / 2);
-        let late = catching.done(now + PATIENCE, |_| true);
+        let asked = now + MOST_PATIENCE / 2;
+        assert!(catching.done(asked, |_| true).is_empty(), "it cannot have heard what it is asked");
+        [asked, asked + PATIENCE].into_iter().for_each(|at| catching.have_been_asked(at));
+        catching.hears(NODE, true, asked + PATIENCE / 2);
+        let late = catching.done(asked + PATIENCE, |_| true);
         assert_eq!(late.iter().map(|(node, _, complete)| (*node, *complete)).collect::<Vec<_>>(), [(NODE, false)]);
         catching.start([NODE].into_iter(), now, now);
         catching.hears(NODE, true, now);
+        catching.have_been_asked(now);
         for secs in 0..60 {
             catching.hold(NODE, &Topic::new(&["a"]), secs, event(Some(now)), now + Duration::from_secs(secs));
         }
