@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep};
 
 /// How the streams of our buckets are named, before the time to live in milliseconds.
 const STREAM: &str = "KV_fanfare_";
@@ -37,7 +37,7 @@ const REST: Duration = Duration::from_secs(3);
 /// What JetStream is used for.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    /// When it has not answered last.
+    /// When it has not answered last, though the server did.
     silent: Mutex<Option<Instant>>,
     /// The streams of our buckets, if there is JetStream, as they were at a time.
     known: Mutex<Option<(Instant, Option<Vec<String>>)>>,
@@ -70,33 +70,37 @@ struct Failure {
 }
 
 impl Kept {
-    /// Keeps `value` under `key` for `ttl`.
-    pub(super) async fn remember(
+    /// Does `what` if JetStream answers, and finds out at most once in a while that it does not. `link` is the answer of
+    /// the server itself to something asked at the same time: only from then on JetStream is late.
+    pub(super) async fn in_time<T>(
         &self,
-        client: &Client,
-        key: &Topic,
-        value: &Bytes,
-        ttl: Duration,
-    ) -> Result<(), Error> {
-        self.in_time(self.put(client, key, value, ttl)).await
-    }
-
-    /// What is kept under `key`.
-    pub(super) async fn recall(&self, client: &Client, key: &Topic) -> Result<Option<Bytes>, Error> {
-        self.in_time(self.get(client, key)).await
-    }
-
-    /// Does `what` if JetStream answers, and finds out at most once in a while that it does not.
-    async fn in_time<T>(&self, what: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        link: impl Future<Output = Result<(), Error>>,
+        what: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         if self.silent.lock().is_some_and(|since| since.elapsed() < REST) {
+            link.await?;
             return Err(unavailable());
         }
-        let done = timeout(WITHIN, what).await;
-        *self.silent.lock() = done.is_err().then(Instant::now);
-        done.unwrap_or_else(|_| Err(unavailable()))
+        let late = async {
+            link.await?;
+            sleep(WITHIN).await;
+            Ok(())
+        };
+        tokio::select! {
+            done = what => {
+                *self.silent.lock() = None;
+                done
+            }
+            late = late => {
+                late?;
+                *self.silent.lock() = Some(Instant::now());
+                Err(unavailable())
+            }
+        }
     }
 
-    async fn put(&self, client: &Client, key: &Topic, value: &Bytes, ttl: Duration) -> Result<(), Error> {
+    /// Keeps `value` under `key` for `ttl`.
+    pub(super) async fn put(&self, client: &Client, key: &Topic, value: &Bytes, ttl: Duration) -> Result<(), Error> {
         let key = fit(key);
         // Zero would be for ever, and less than this is refused.
         let millis = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).clamp(100, MOST_MILLIS);
@@ -120,7 +124,8 @@ impl Kept {
         }
     }
 
-    async fn get(&self, client: &Client, key: &Topic) -> Result<Option<Bytes>, Error> {
+    /// What is kept under `key`.
+    pub(super) async fn get(&self, client: &Client, key: &Topic) -> Result<Option<Bytes>, Error> {
         let key = fit(key);
         let Some(streams) = self.streams(client).await? else { return Ok(None) };
         let mut newest: Option<(String, Bytes)> = None;
@@ -239,8 +244,8 @@ async fn send(client: &Client, address: &str, payload: Bytes) -> Result<Answer, 
     };
     match error.kind() {
         RequestErrorKind::NoResponders => Ok(Answer::Nobody),
-        RequestErrorKind::TimedOut => Err(unavailable()),
-        RequestErrorKind::Other => Err(Error::Down),
+        // That JetStream is late would have been noticed sooner, if the server itself answers.
+        RequestErrorKind::TimedOut | RequestErrorKind::Other => Err(Error::Down),
         RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded => {
             Err(Error::Refused(error.to_string()))
         }

@@ -133,15 +133,12 @@ impl Nats {
 
     pub(super) async fn remember(&self, key: &Topic, value: &Bytes, ttl: Duration) -> Result<(), Error> {
         let up = self.up()?;
-        // The round trip tells a server that hangs from a JetStream that does.
-        let (done, stands) = tokio::join!(self.kept.remember(&up.client, key, value, ttl), self.confirm(&up));
-        stands.and(done)
+        self.kept.in_time(self.confirm(&up), self.kept.put(&up.client, key, value, ttl)).await
     }
 
     pub(super) async fn recall(&self, key: &Topic) -> Result<Option<Bytes>, Error> {
         let up = self.up()?;
-        let (found, stands) = tokio::join!(self.kept.recall(&up.client, key), self.confirm(&up));
-        stands.and(found)
+        self.kept.in_time(self.confirm(&up), self.kept.get(&up.client, key)).await
     }
 
     pub(super) fn reset(&self) {
