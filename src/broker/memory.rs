@@ -1,9 +1,9 @@
 //! A bus between nodes of one process, for tests of what a cluster does. Its links can be cut.
 
-use super::{Error, Feed, Link, Topic};
+use super::{Error, Feed, LOG_ENTRIES, Link, Position, Topic};
 use bytes::Bytes;
 use parking_lot::Mutex;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -23,6 +23,7 @@ pub struct Memory {
 struct State {
     nodes: Vec<Node>,
     kept: HashMap<Topic, (Bytes, Instant)>,
+    logs: HashMap<Topic, VecDeque<(Position, Bytes)>>,
     /// The largest payload that is taken, if there is a bound.
     max_bytes: Option<usize>,
 }
@@ -83,9 +84,8 @@ impl Memory {
     }
 
     pub(super) fn publish(&self, batch: &[(Topic, Bytes)]) -> Result<(), Error> {
-        let max_bytes = self.max_bytes();
-        if batch.iter().any(|(_, payload)| payload.len() > max_bytes) {
-            return Err(Error::Refused(format!("a payload of more than {max_bytes} bytes")));
+        for (_, payload) in batch {
+            self.take(payload)?;
         }
         let mut state = self.reach()?;
         for (topic, payload) in batch {
@@ -121,9 +121,37 @@ impl Memory {
         Ok(self.reach()?.kept.get(key).filter(|(_, until)| *until > now).map(|(value, _)| value.clone()))
     }
 
+    pub(super) fn append(&self, log: &Topic, entry: &Bytes) -> Result<(), Error> {
+        self.take(entry)?;
+        let mut state = self.reach()?;
+        let entries = state.logs.entry(log.clone()).or_default();
+        let at = entries.back().map_or_else(Position::default, |(last, _)| *last).next();
+        entries.push_back((at, entry.clone()));
+        if entries.len() > LOG_ENTRIES {
+            entries.pop_front();
+        }
+        Ok(())
+    }
+
+    pub(super) fn read(&self, log: &Topic, from: Position, most: usize) -> Result<Vec<(Position, Bytes)>, Error> {
+        let state = self.reach()?;
+        let Some(entries) = state.logs.get(log) else { return Ok(Vec::new()) };
+        let first = entries.partition_point(|(at, _)| *at < from);
+        Ok(entries.range(first..).take(most).cloned().collect())
+    }
+
     pub(super) fn reset(&self) {
         self.cut();
         self.mend();
+    }
+
+    /// Whether the bus takes a payload of this size.
+    fn take(&self, payload: &Bytes) -> Result<(), Error> {
+        let max_bytes = self.max_bytes();
+        if payload.len() > max_bytes {
+            return Err(Error::Refused(format!("a payload of more than {max_bytes} bytes")));
+        }
+        Ok(())
     }
 
     /// The bus, if the node is not cut off.

@@ -11,6 +11,10 @@
 //! * The link comes up and goes down as [`Incoming::Link`] says, in order with the messages. Between `Down` and `Up`
 //!   messages may be lost; at `Up` every subscription stands again. Drivers never give up connecting.
 //! * A payload of more than [`Broker::max_bytes`] is refused.
+//! * A log has what every node appends to it, in an order that is the same for all: what one node appends, one after the
+//!   other, is in that order. Once [`Broker::append`] returns `Ok` every read finds the entry, until [`LOG_ENTRIES`]
+//!   younger ones are there; after an error it may be there, or come to be there yet. How long a log lasts is the bus's
+//!   affair: one that loses what it keeps begins anew. A topic is either published on or a log, never both.
 //! * What comes in waits in an [`Inbox`] that is bounded in bytes. A driver whose inbox is full drops its link, so that
 //!   the loss is known.
 //!
@@ -29,6 +33,12 @@ pub use inbox::{Feed, Inbox};
 use memory::Memory;
 use std::time::Duration;
 pub use topic::Topic;
+
+/// Entries of a log that stay. The bus lets go of older ones, though not always at once.
+pub const LOG_ENTRIES: usize = 10_000;
+
+/// What one read of a log gives at most.
+const READ_ENTRIES: usize = 200;
 
 /// A node's connection to the bus. Clones share it.
 #[derive(Clone, Debug)]
@@ -64,6 +74,22 @@ pub enum Link {
     Up,
     /// It cannot; messages may be lost.
     Down,
+}
+
+/// Where an entry lies in a log. Of two entries, the one that was appended later has the greater one; the default is
+/// before all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(pub u64, pub u64);
+
+impl Position {
+    /// The first that can come after it. The last of all has none, and is its own.
+    pub fn next(self) -> Self {
+        match (self.0.checked_add(1), self.1.checked_add(1)) {
+            (_, Some(second)) => Self(self.0, second),
+            (Some(first), None) => Self(first, 0),
+            (None, None) => self,
+        }
+    }
 }
 
 /// The bus did not do what it was asked. What became of it is unknown.
@@ -156,6 +182,35 @@ impl Broker {
         }
     }
 
+    /// Appends an entry to a log, and returns once the bus has it. After an error it may be there, or come to be there
+    /// yet. The bus lets go of the oldest once there are more than [`LOG_ENTRIES`]; it may keep somewhat more.
+    pub async fn append(&self, log: &Topic, entry: &Bytes) -> Result<(), Error> {
+        match self {
+            Self::Memory(memory) => memory.append(log, entry),
+            #[cfg(feature = "nats")]
+            Self::Nats(nats) => nats.append(log, entry).await,
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.append(log, entry).await,
+        }
+    }
+
+    /// Entries of a log from `from` on, that one included if it is still there, oldest first. At most `most`: fewer may
+    /// come though there are more, but none only if there are none.
+    pub async fn read(&self, log: &Topic, from: Position, most: usize) -> Result<Vec<(Position, Bytes)>, Error> {
+        // No server is to be silent for long over one answer.
+        let most = most.min(READ_ENTRIES);
+        if most == 0 {
+            return Ok(Vec::new());
+        }
+        match self {
+            Self::Memory(memory) => memory.read(log, from, most),
+            #[cfg(feature = "nats")]
+            Self::Nats(nats) => nats.read(log, from, most).await,
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.read(log, from, most).await,
+        }
+    }
+
     /// Drops the link and connects anew, because it looks alive and is not.
     pub fn reset(&self) {
         match self {
@@ -164,6 +219,19 @@ impl Broker {
             Self::Nats(nats) => nats.reset(),
             #[cfg(feature = "redis")]
             Self::Redis(redis) => redis.reset(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Position;
+
+    #[test]
+    fn positions_are_counted_up_to_the_last() {
+        const MAX: u64 = u64::MAX;
+        for (at, next) in [((0, 0), (0, 1)), ((7, MAX), (8, 0)), ((MAX, 7), (MAX, 8)), ((MAX, MAX), (MAX, MAX))] {
+            assert_eq!(Position(at.0, at.1).next(), Position(next.0, next.1));
         }
     }
 }

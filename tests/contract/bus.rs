@@ -1,7 +1,7 @@
 //! A bus that tests can connect to and break.
 
 use bytes::Bytes;
-use fanfare::broker::{Broker, Inbox, Incoming, Link, Topic};
+use fanfare::broker::{Broker, Inbox, Incoming, Link, Position, Topic};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -55,5 +55,16 @@ impl Node {
             }
         };
         timeout(PATIENCE, publish).await.expect("it is never taken");
+    }
+
+    /// Everything in a log from a position on.
+    pub(crate) async fn entries(&self, log: &Topic, mut from: Position) -> Vec<(Position, Bytes)> {
+        let mut entries = Vec::new();
+        loop {
+            let more = self.broker.read(log, from, usize::MAX).await.unwrap();
+            let Some((last, _)) = more.last() else { return entries };
+            from = last.next();
+            entries.extend(more);
+        }
     }
 }

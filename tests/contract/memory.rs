@@ -1,7 +1,8 @@
 //! The bus between nodes of one process.
 
 use super::bus::{Bus, Node};
-use fanfare::broker::{Broker, Inbox, memory};
+use super::scenarios::topic;
+use fanfare::broker::{Broker, Error, Inbox, Position, memory};
 
 #[derive(Default)]
 struct InProcess(memory::Bus);
@@ -30,3 +31,13 @@ fn memory(node: &Node) -> &memory::Memory {
 }
 
 super::scenarios::on!(async { InProcess::default() });
+super::scenarios::on!(async { InProcess::default() }, a_long_log_loses_its_oldest);
+
+#[tokio::test]
+async fn an_entry_that_is_too_large_is_refused() {
+    let node = InProcess(memory::Bus::bounded(3)).connect().await;
+    let append = async |entry: &'static str| node.broker.append(&topic("log"), &entry.into()).await;
+    assert_eq!(append("abc").await, Ok(()));
+    assert!(matches!(append("abcd").await, Err(Error::Refused(_))));
+    assert_eq!(node.entries(&topic("log"), Position::default()).await.len(), 1);
+}

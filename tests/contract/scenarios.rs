@@ -2,7 +2,8 @@
 
 use super::bus::{Bus, Node};
 use bytes::Bytes;
-use fanfare::broker::{Error, Link, Topic};
+use fanfare::broker::{Error, LOG_ENTRIES, Link, Position, Topic};
+use futures_util::future::try_join_all;
 use std::time::Duration;
 
 pub(crate) fn topic(name: &str) -> Topic {
@@ -156,13 +157,93 @@ pub(crate) async fn what_is_remembered_last_counts(bus: impl Bus) {
     tokio::time::timeout(super::bus::PATIENCE, gone).await.expect("it is never forgotten");
 }
 
-/// Runs every scenario on a bus that `$start` makes.
+pub(crate) async fn every_node_reads_the_same_log(bus: impl Bus) {
+    let (one, two) = two(&bus).await;
+    let (log, other) = (topic("log"), topic("#other-log-{é}.*>"));
+    for node in [&one, &two] {
+        assert_eq!(node.broker.read(&log, Position::default(), 10).await, Ok(Vec::new()));
+    }
+    let append = async |node: &Node, name: &str| {
+        for n in 0..100 {
+            node.broker.append(&log, &format!("{name}{n}").into()).await.unwrap();
+        }
+    };
+    tokio::join!(append(&one, "a"), append(&two, "b"));
+    let entries = one.entries(&log, Position::default()).await;
+    assert_eq!(two.entries(&log, Position::default()).await, entries);
+    assert!(entries.is_sorted_by_key(|(at, _)| *at), "{entries:?}");
+    for name in ["a", "b"] {
+        let of = entries.iter().map(|(_, entry)| entry).filter(|entry| entry.starts_with(name.as_bytes()));
+        assert!(of.eq((0..100).map(|n| format!("{name}{n}")).collect::<Vec<_>>().iter()), "{entries:?}");
+    }
+    assert_eq!(entries.len(), 200);
+    let odd = [Bytes::new(), (0..=255).chain(*b"\r\n$5\r\nPUB x 3\r\n\0").collect(), vec![7; 100_000].into()];
+    for entry in &odd {
+        two.broker.append(&other, entry).await.unwrap();
+    }
+    let came = one.entries(&other, Position::default()).await;
+    assert_eq!(came.into_iter().map(|(_, entry)| entry).collect::<Vec<_>>(), odd);
+}
+
+pub(crate) async fn a_log_is_read_from_where_one_likes(bus: impl Bus) {
+    let (one, two) = two(&bus).await;
+    let log = topic("log");
+    for n in 0..50 {
+        one.broker.append(&log, &n.to_string().into()).await.unwrap();
+    }
+    let all = two.entries(&log, Position::default()).await;
+    assert_eq!(all.len(), 50);
+    let read = async |from: Position, most: usize| two.broker.read(&log, from, most).await.unwrap();
+    assert_eq!(read(all[20].0, 5).await, all[20..25], "the entry itself comes first");
+    assert_eq!(read(all[20].0.next(), 5).await, all[21..26]);
+    assert_eq!(read(all[20].0, 1).await, all[20..21]);
+    assert_eq!(read(all[20].0, 0).await, []);
+    assert_eq!(read(all[49].0, 10).await, all[49..]);
+    assert_eq!(read(all[49].0.next(), 10).await, []);
+    assert_eq!(read(Position(u64::MAX, u64::MAX), 10).await, []);
+}
+
+pub(crate) async fn a_log_outlives_the_link(mut bus: impl Bus) {
+    let (mut one, _two) = two(&bus).await;
+    let log = topic("log");
+    one.broker.append(&log, &"old".into()).await.unwrap();
+    bus.cut(&one).await;
+    one.link(Link::Down).await;
+    assert_eq!(one.broker.append(&log, &"x".into()).await, Err(Error::Down));
+    assert_eq!(one.broker.read(&log, Position::default(), 1).await, Err(Error::Down));
+    bus.mend(&one).await;
+    one.link(Link::Up).await;
+    one.broker.append(&log, &"new".into()).await.unwrap();
+    let came = one.entries(&log, Position::default()).await;
+    assert_eq!(came.into_iter().map(|(_, entry)| entry).collect::<Vec<_>>(), ["old", "new"]);
+}
+
+pub(crate) async fn a_long_log_loses_its_oldest(bus: impl Bus) {
+    let (one, two) = two(&bus).await;
+    let log = topic("log");
+    one.broker.append(&log, &"first".into()).await.unwrap();
+    let first = two.broker.read(&log, Position::default(), 1).await.unwrap()[0].0;
+    let more = LOG_ENTRIES + 1000;
+    for begin in (0..more).step_by(200) {
+        let numbers: Vec<Bytes> = (begin..begin + 200).map(|n| n.to_string().into()).collect();
+        try_join_all(numbers.iter().map(|entry| one.broker.append(&log, entry))).await.unwrap();
+    }
+    for from in [Position::default(), first] {
+        let entries = two.entries(&log, from).await;
+        assert!((LOG_ENTRIES..LOG_ENTRIES + 500).contains(&entries.len()), "{}", entries.len());
+        assert!(entries[0].0 > first && entries.iter().all(|(_, entry)| entry != "first"));
+        assert!(entries[entries.len() - 200..].iter().any(|(_, entry)| *entry == (more - 1).to_string()));
+    }
+}
+
+/// Runs scenarios on a bus that `$start` makes: those that are named, or all but what takes long.
 macro_rules! on {
     ($start:expr) => {
         $crate::scenarios::on!($start,
             subscribers_get_it_as_it_was, only_what_is_subscribed_comes, what_one_node_publishes_comes_in_order,
             subscriptions_outlive_the_link, nothing_is_taken_while_the_link_is_down, a_link_that_is_reset_comes_back,
-            what_is_remembered_is_recalled_for_a_time, what_is_remembered_last_counts);
+            what_is_remembered_is_recalled_for_a_time, what_is_remembered_last_counts, every_node_reads_the_same_log,
+            a_log_is_read_from_where_one_likes, a_log_outlives_the_link);
     };
     ($start:expr, $($scenario:ident),* $(,)?) => {
         $(#[tokio::test]

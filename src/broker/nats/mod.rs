@@ -1,4 +1,4 @@
-//! The bus over NATS: a topic is a subject of core NATS, and what is remembered lies in JetStream.
+//! The bus over NATS: a topic is a subject of core NATS, what is remembered and logs lie in JetStream.
 //!
 //! The client is `async-nats`, the NATS project's own: it brings the protocol, TLS and four kinds of credentials, and
 //! says when a subscription has lost a message. Of what it does by itself two things are not used. It would connect anew
@@ -8,12 +8,12 @@
 //! what it was asked before, for it works through a connection in order. Whoever waits at the same time shares one such
 //! round trip, and when nobody waits, one a second shows that the connection lives.
 //!
-//! `driver` makes one connection after the other, a `session` is one of them, `writer` hands to the client what may have
-//! to wait, and `kept` speaks to JetStream.
+//! `driver` makes one connection after the other, a `session` is one of them, and `writer` hands to the client what may
+//! have to wait. `kept` is what is remembered and `log` the logs, which both ask `jetstream`.
 //!
 //! NATS must be 2.9 or later. A user with permissions needs to publish and subscribe `<prefix>.>` and `_INBOX.>`, and to
-//! publish `$KV.*.>`, `$JS.API.STREAM.NAMES`, `$JS.API.STREAM.CREATE.*`, `$JS.API.STREAM.PURGE.*` and
-//! `$JS.API.DIRECT.GET.>`. What is not permitted takes the link down, for NATS does not say which message it was.
+//! publish `$KV.*.>`, `$JS.API.STREAM.NAMES`, `$JS.API.STREAM.INFO.*`, `$JS.API.STREAM.CREATE.*`,
+//! `$JS.API.STREAM.PURGE.*` and `$JS.API.DIRECT.GET.>`. What is not permitted takes the link down, for NATS does not say which message it was.
 //!
 //! What a round trip proves holds for the server it went to. The others of its cluster hear of a new subscription a
 //! moment later; so all nodes try the servers in the same order and meet at one.
@@ -21,17 +21,20 @@
 //! Must not know: what a payload means.
 
 mod driver;
+mod jetstream;
 mod kept;
+mod log;
 mod options;
 mod session;
 mod topics;
 mod writer;
 
-use super::{Error, Feed, Topic};
+use super::{Error, Feed, Position, Topic};
 use crate::config::Nats as Settings;
 use async_nats::{Client, PublishErrorKind};
 use bytes::Bytes;
 use kept::Kept;
+use log::Logs;
 pub use options::SettingsError;
 use std::fmt;
 use std::sync::Arc;
@@ -53,6 +56,7 @@ pub struct Nats {
     asks: mpsc::UnboundedSender<Ask>,
     up: watch::Receiver<Option<Up>>,
     kept: Arc<Kept>,
+    logs: Arc<Logs>,
 }
 
 /// A link that is up.
@@ -61,6 +65,19 @@ struct Up {
     client: Client,
     /// Tells connections apart.
     session: u64,
+}
+
+impl Up {
+    /// Whether the server takes a payload of this size.
+    fn take(&self, payload: &Bytes) -> Result<(), Error> {
+        let (bytes, limit) = (payload.len(), self.client.max_payload());
+        if bytes > limit {
+            return Err(Error::Refused(format!(
+                "a message of {bytes} bytes is over the NATS server's max_payload of {limit}: raise it in its configuration"
+            )));
+        }
+        Ok(())
+    }
 }
 
 type Reply = oneshot::Sender<Result<(), Error>>;
@@ -83,7 +100,7 @@ impl Nats {
         let (asks, asked) = mpsc::unbounded_channel();
         let (up, seen) = watch::channel(None);
         tokio::spawn(driver::Driver::new(options, feed, asked, up).run());
-        Ok(Self { asks, up: seen, kept: Arc::default() })
+        Ok(Self { asks, up: seen, kept: Arc::default(), logs: Arc::default() })
     }
 
     pub(super) fn max_bytes(&self) -> usize {
@@ -92,12 +109,8 @@ impl Nats {
 
     pub(super) async fn publish(&self, batch: &[(Topic, Bytes)]) -> Result<(), Error> {
         let up = self.up()?;
-        let limit = up.client.max_payload();
-        if let Some((_, payload)) = batch.iter().find(|(_, payload)| payload.len() > limit) {
-            return Err(Error::Refused(format!(
-                "a message of {} bytes is over the NATS server's max_payload of {limit}: raise it in its configuration",
-                payload.len()
-            )));
+        for (_, payload) in batch {
+            up.take(payload)?;
         }
         for (topic, payload) in batch {
             let sent = timeout(DEADLINE, up.client.publish(topic.as_str().to_owned(), payload.clone()));
@@ -115,13 +128,7 @@ impl Nats {
     }
 
     pub(super) async fn subscribe(&self, topic: &Topic) -> Result<(), Error> {
-        // The library would refuse it on every connection, or it would stand for more than itself.
-        let name = topic.as_str();
-        if name.split('.').any(|part| part.is_empty() || part.contains(['*', '>']))
-            || name.contains(char::is_whitespace)
-        {
-            return Err(Error::Refused(format!("{topic:?} is no subject for NATS")));
-        }
+        subject(topic)?;
         let (reply, answer) = oneshot::channel();
         self.ask(Ask::Subscribe(topic.clone(), reply));
         answer.await.unwrap_or(Err(Error::Down))
@@ -133,12 +140,25 @@ impl Nats {
 
     pub(super) async fn remember(&self, key: &Topic, value: &Bytes, ttl: Duration) -> Result<(), Error> {
         let up = self.up()?;
-        self.kept.in_time(self.confirm(&up), self.kept.put(&up.client, key, value, ttl)).await
+        self.kept.jetstream.in_time(self.confirm(&up), self.kept.put(&up.client, key, value, ttl)).await
     }
 
     pub(super) async fn recall(&self, key: &Topic) -> Result<Option<Bytes>, Error> {
         let up = self.up()?;
-        self.kept.in_time(self.confirm(&up), self.kept.get(&up.client, key)).await
+        self.kept.jetstream.in_time(self.confirm(&up), self.kept.get(&up.client, key)).await
+    }
+
+    pub(super) async fn append(&self, log: &Topic, entry: &Bytes) -> Result<(), Error> {
+        subject(log)?;
+        let up = self.up()?;
+        up.take(entry)?;
+        self.logs.in_time(log, self.confirm(&up), self.logs.append(&up.client, log, entry)).await
+    }
+
+    pub(super) async fn read(&self, log: &Topic, from: Position, most: usize) -> Result<Vec<(Position, Bytes)>, Error> {
+        subject(log)?;
+        let up = self.up()?;
+        self.logs.in_time(log, self.confirm(&up), self.logs.read(&up.client, log, from, most)).await
     }
 
     pub(super) fn reset(&self) {
@@ -162,6 +182,17 @@ impl Nats {
         // The driver's task ends after this handle, unless the runtime stops; then nothing is left to be done.
         let _ = self.asks.send(ask);
     }
+}
+
+/// Whether a topic stands for itself alone. The library would refuse another on every connection, or it would stand for
+/// more.
+fn subject(topic: &Topic) -> Result<(), Error> {
+    let name = topic.as_str();
+    let odd = |part: &str| part.is_empty() || part.contains(['*', '>']);
+    if name.split('.').any(odd) || name.contains(char::is_whitespace) {
+        return Err(Error::Refused(format!("{topic:?} is no subject for NATS")));
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Nats {

@@ -1,18 +1,19 @@
 //! The bus over Redis or Valkey: one server, one behind Sentinels, or a cluster with sharded pub/sub.
 //!
 //! A `session` is a set of connections that serves until the first fault of any of them; `link` opens one after the
-//! other, and `topics` knows what each new one has to subscribe. Of the crate `redis` only its connections are used,
+//! other, and `topics` knows what each new one has to subscribe. A `log` is a stream. Of the crate `redis` only its connections are used,
 //! and neither its reconnecting nor its cluster client: those hide when messages may have been lost.
 //!
 //! Redis must be 6.0 or later, in a cluster 7.0; any Valkey will do. An ACL user needs the channels and keys under the
 //! prefix (`&fanfare.*` and `~fanfare.*`), and the commands `PUBLISH`, `SUBSCRIBE`, `UNSUBSCRIBE`
 //! (in a cluster `SPUBLISH`, `SSUBSCRIBE`, `SUNSUBSCRIBE`, `CLUSTER INFO` and `CLUSTER SLOTS`; behind Sentinels also
-//! `ROLE`), `GET`, `SET` and `PING`.
+//! `ROLE`), `GET`, `SET`, `XADD`, `XRANGE` and `PING`.
 //!
 //! Must not know: what a payload means.
 
 mod fault;
 mod link;
+mod log;
 mod open;
 mod plan;
 mod session;
@@ -20,7 +21,7 @@ mod slots;
 mod tap;
 mod topics;
 
-use super::{Error, Feed, Topic};
+use super::{Error, Feed, Position, Topic};
 use crate::config::Redis as Settings;
 use bytes::Bytes;
 use link::Shared;
@@ -74,6 +75,14 @@ impl Redis {
 
     pub(super) async fn recall(&self, key: &Topic) -> Result<Option<Bytes>, Error> {
         self.shared.session()?.recall(key).await
+    }
+
+    pub(super) async fn append(&self, log: &Topic, entry: &Bytes) -> Result<(), Error> {
+        self.shared.session()?.append(log, entry).await
+    }
+
+    pub(super) async fn read(&self, log: &Topic, from: Position, most: usize) -> Result<Vec<(Position, Bytes)>, Error> {
+        self.shared.session()?.read(log, from, most).await
     }
 
     pub(super) fn reset(&self) {

@@ -169,11 +169,12 @@ impl Session {
     }
 
     /// The number of the server for a channel or key.
-    fn at(&self, name: &Topic) -> usize {
+    pub(super) fn at(&self, name: &Topic) -> usize {
         self.slots.as_ref().map_or(0, |slots| slots.server(name.as_str().as_bytes()))
     }
 
-    async fn ask(&self, connection: &MultiplexedConnection, command: &Cmd) -> Result<Value, Error> {
+    /// What the server answers to one command.
+    pub(super) async fn ask(&self, connection: &MultiplexedConnection, command: &Cmd) -> Result<Value, Error> {
         let mut connection = connection.clone();
         let answer = self.in_time(connection.send_packed_command(command), 1).await?;
         self.judge(answer)

@@ -23,14 +23,26 @@ impl Bus for Two {
 }
 
 async fn start() -> Two {
-    let member = |port, more: &[&str]| {
-        let listen = format!("nats://127.0.0.1:{}", free_port());
-        options(port, &[&["--cluster_name", "contract", "--cluster", &listen], more].concat())
+    started(&[]).await
+}
+
+/// With JetStream, once both have agreed who leads.
+async fn with_jetstream() -> Two {
+    let mut two = started(&["--jetstream"]).await;
+    assert!(two.servers[0].says("metadata leader").await);
+    two
+}
+
+async fn started(with: &[&str]) -> Two {
+    // JetStream wants the first to know of the second before it is there.
+    let [first, second] = [free_port(), free_port()].map(|port| format!("nats://127.0.0.1:{port}"));
+    let member = |port: u16, listen: &str, route: &str| {
+        let name = port.to_string();
+        let cluster = ["--server_name", &name, "--cluster_name", "contract", "--cluster", listen, "--routes", route];
+        options(port, &[&cluster, with].concat())
     };
-    let one = Server::start(NATS, |port, _| member(port, &[])).await;
-    let at = one.options.iter().position(|option| option == "--cluster").unwrap();
-    let routes = one.options[at + 1].as_str();
-    let mut two = Server::start(NATS, |port, _| member(port, &["--routes", routes])).await;
+    let one = Server::start(NATS, |port, _| member(port, &first, &second)).await;
+    let mut two = Server::start(NATS, |port, _| member(port, &second, &first)).await;
     assert!(two.says("Route connection created").await);
     let servers = [one, two];
     let settings = config::Nats { servers: servers.iter().map(address).collect(), ..config::Nats::default() };
@@ -46,3 +58,4 @@ crate::scenarios::on!(
     subscriptions_outlive_the_link,
     a_link_that_is_reset_comes_back
 );
+crate::scenarios::on!(with_jetstream(), every_node_reads_the_same_log, a_log_is_read_from_where_one_likes);

@@ -4,7 +4,7 @@ use super::{Single, connect};
 use crate::bus::{Bus, PATIENCE};
 use crate::scenarios::topic;
 use bytes::Bytes;
-use fanfare::broker::{Error, Incoming, Link, Topic};
+use fanfare::broker::{Error, Incoming, Link, Position, Topic};
 use fanfare::config;
 use futures_util::future::join_all;
 use std::time::Duration;
@@ -18,6 +18,7 @@ async fn start() -> Single {
 }
 
 crate::scenarios::on!(start());
+crate::scenarios::on!(start(), a_long_log_loses_its_oldest);
 
 #[tokio::test]
 async fn a_server_that_hangs_is_not_waited_for() {
@@ -40,14 +41,21 @@ async fn a_server_that_hangs_is_not_waited_for() {
 async fn each_operation_notices_a_server_that_hangs() {
     let bus = start().await;
     let a = topic("a");
-    let mut nodes = [bus.up().await, bus.up().await, bus.up().await];
+    let mut nodes = [bus.up().await, bus.up().await, bus.up().await, bus.up().await, bus.up().await];
     bus.server.signal("STOP");
-    let [one, two, three] = &nodes;
+    let [one, two, three, four, five] = &nodes;
     let done = timeout(HUNG, async {
         let value = Bytes::from_static(b"x");
-        tokio::join!(one.broker.subscribe(&a), two.broker.recall(&a), three.broker.remember(&a, &value, HUNG))
+        tokio::join!(
+            one.broker.subscribe(&a),
+            two.broker.recall(&a),
+            three.broker.remember(&a, &value, HUNG),
+            four.broker.append(&a, &value),
+            five.broker.read(&a, Position::default(), 1)
+        )
     });
-    assert_eq!(done.await.expect("one hangs"), (Err(Error::Down), Err(Error::Down), Err(Error::Down)));
+    let down = (Err(Error::Down), Err(Error::Down), Err(Error::Down), Err(Error::Down), Err(Error::Down));
+    assert_eq!(done.await.expect("one hangs"), down);
     bus.server.signal("CONT");
     for node in &mut nodes {
         node.link(Link::Down).await;
@@ -126,6 +134,41 @@ async fn without_jetstream_nothing_is_remembered() {
 }
 
 #[tokio::test]
+async fn without_jetstream_there_is_no_log() {
+    let bus = Single::start(&[], config::Nats::default()).await;
+    let node = bus.up().await;
+    let log = topic("log");
+    let appended = node.broker.append(&log, &"x".into()).await;
+    for answer in [appended, node.broker.read(&log, Position::default(), 1).await.map(drop)] {
+        assert!(answer.unwrap_err().to_string().contains("add `jetstream {}`"));
+    }
+}
+
+#[tokio::test]
+async fn who_listens_to_a_log_is_not_taken_for_it() {
+    let bus = start().await;
+    let (node, mut curious) = (bus.up().await, bus.up().await);
+    let log = topic("log");
+    curious.broker.subscribe(&log).await.unwrap();
+    node.broker.append(&log, &"x".into()).await.unwrap();
+    assert_eq!(curious.message().await.1, "x");
+    assert_eq!(curious.entries(&log, Position::default()).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_log_that_was_deleted_begins_anew() {
+    let bus = start().await;
+    let (node, other) = (bus.up().await, bus.up().await);
+    let log = topic("log");
+    node.broker.append(&log, &"old".into()).await.unwrap();
+    other.publish(&Topic::named("$JS.API.STREAM.DELETE.FANFARE_LOG_contract=2elog"), b"").await;
+    let gone = async { while other.broker.read(&log, Position::default(), 1).await != Ok(Vec::new()) {} };
+    timeout(PATIENCE, gone).await.expect("it is never deleted");
+    node.broker.append(&log, &"new".into()).await.unwrap();
+    assert_eq!(other.entries(&log, Position::default()).await[0].1, "new");
+}
+
+#[tokio::test]
 async fn jetstream_that_hangs_is_not_waited_for_each_time() {
     let bus = Single::start(&[], config::Nats::default()).await;
     let (node, stuck) = (bus.up().await, bus.up().await);
@@ -148,11 +191,15 @@ async fn what_the_server_refuses_is_said() {
     let a = topic("a");
     assert_eq!(node.broker.max_bytes(), 1 << 20);
     let large = Bytes::from(vec![0; (1 << 20) + 1]);
-    let Err(Error::Refused(why)) = node.broker.publish(&[(a.clone(), large)]).await else { panic!("it is taken") };
+    let Err(Error::Refused(why)) = node.broker.publish(&[(a.clone(), large.clone())]).await else {
+        panic!("it is taken")
+    };
     assert!(why.contains("max_payload of 1048576"), "{why}");
+    assert_eq!(node.broker.append(&a, &large).await, Err(Error::Refused(why)));
     for name in ["", "a..b", "a b", "a.*", ">", "a\r\nPUB x 0"] {
         let odd = Topic::named(name);
         assert!(matches!(node.broker.subscribe(&odd).await, Err(Error::Refused(_))), "{name:?}");
+        assert!(matches!(node.broker.append(&odd, &"x".into()).await, Err(Error::Refused(_))), "{name:?}");
     }
     node.broker.subscribe(&a).await.unwrap();
     node.publish(&a, b"x").await;

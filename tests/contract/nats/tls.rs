@@ -14,8 +14,8 @@ authorization {
     user: fan
     password: "p@ss w:rd"
     permissions: {
-      publish: ["contract.>", "_INBOX.>", "$KV.*.>", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.CREATE.*",
-                "$JS.API.STREAM.PURGE.*", "$JS.API.DIRECT.GET.>"]
+      publish: ["contract.>", "_INBOX.>", "$KV.*.>", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.INFO.*",
+                "$JS.API.STREAM.CREATE.*", "$JS.API.STREAM.PURGE.*", "$JS.API.DIRECT.GET.>"]
       subscribe: ["contract.>", "_INBOX.>"]
     }
   }]

@@ -1,10 +1,15 @@
 //! Processes of redis-server.
 
-use crate::servers::{Program, Server};
-pub(crate) use crate::servers::{REDIS, redis_options as options};
+pub(crate) use crate::servers::REDIS;
+use crate::servers::{Program, Server, redis_options};
 use std::process::Command;
 
 pub(crate) const SENTINEL: Program = Program { name: "redis-server", ready: "+monitor" };
+
+/// Options of a Redis that has what it had when it comes back.
+pub(crate) fn options(port: u16, more: &[&str]) -> Vec<String> {
+    redis_options(port, &[&["--appendonly", "yes"], more].concat())
+}
 
 impl Server {
     /// What an option was set to.

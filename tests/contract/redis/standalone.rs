@@ -5,7 +5,7 @@ use super::{Servers, connect, settings};
 use crate::bus::{Bus, Node, PATIENCE};
 use crate::servers::Server;
 use bytes::Bytes;
-use fanfare::broker::{Error, Link, Topic};
+use fanfare::broker::{Error, Link, Position, Topic};
 use futures_util::future::join_all;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -17,6 +17,7 @@ async fn start() -> Servers {
 }
 
 crate::scenarios::on!(start());
+crate::scenarios::on!(start(), a_long_log_loses_its_oldest);
 
 /// A server, and a node whose link is up and that has subscribed a topic.
 async fn subscribed() -> (Servers, Node, Topic) {
@@ -40,6 +41,18 @@ async fn a_server_that_stalls_is_given_up() {
     node.link(Link::Up).await;
     node.publish(&topic, b"y").await;
     assert_eq!(node.message().await.1, "y");
+}
+
+#[tokio::test]
+async fn what_is_no_log_is_not_read_as_one() {
+    let (bus, node, _) = subscribed().await;
+    let [value, foreign] = ["value", "foreign"].map(|name| Topic::new(&[name]));
+    node.broker.remember(&value, &"x".into(), PATIENCE).await.unwrap();
+    bus.servers[0].cli(&["xadd", foreign.as_str(), "*", "field", "x"]);
+    assert!(matches!(node.broker.append(&value, &"x".into()).await, Err(Error::Refused(_))));
+    for topic in [&value, &foreign] {
+        assert!(matches!(node.broker.read(topic, Position::default(), 1).await, Err(Error::Refused(_))));
+    }
 }
 
 #[tokio::test]

@@ -4,12 +4,12 @@ use super::server::{REDIS, options};
 use super::{Servers, connect, settings};
 use crate::bus::{Bus, PATIENCE};
 use crate::servers::Server;
-use fanfare::broker::{Error, Link, Topic};
+use fanfare::broker::{Error, Link, Position, Topic};
 use fanfare::config;
 use futures_util::FutureExt;
 
 const USER: &str = "--user fan on >p@ss/w:rd resetchannels &contract.* ~contract.* -@all +publish +subscribe +unsubscribe +get \
-                    +set +ping";
+                    +set +xadd +xrange +ping";
 
 async fn start() -> Servers {
     let server = Server::start(REDIS, |port, folder| {
@@ -49,6 +49,8 @@ async fn what_the_user_may_not_do_is_refused() {
     refused(node.broker.publish(&[(topic.clone(), "x".into())]).await);
     refused(node.broker.remember(&topic, &"x".into(), PATIENCE).await);
     refused(node.broker.recall(&topic).await.map(drop));
+    refused(node.broker.append(&topic, &"x".into()).await);
+    refused(node.broker.read(&topic, Position::default(), 1).await.map(drop));
     refused(node.broker.subscribe(&topic).await);
     // The link stays as it is.
     assert_eq!(node.inbox.next().now_or_never(), None);
