@@ -186,9 +186,6 @@ impl Actor {
                 if let Some(lag) = self.echo.hear(number, now) {
                     shared.lag.set(lag);
                 }
-                if let Said::Memo { bytes } = envelope.said {
-                    shared.memos.push(origin, bytes);
-                }
             }
             return;
         }
@@ -366,7 +363,7 @@ impl Actor {
                     }
                     self.catching.caught_up(node, self.lanes.count(), now);
                 }
-                Do::HandOn(node, memo) => shared.memos.push(node, memo),
+                Do::Note => shared.log.note(),
                 Do::End(said, age) => self.end(&said, now.checked_sub(age).unwrap_or(now)),
             }
         }

@@ -112,7 +112,8 @@ impl Catching {
     pub(super) fn have_been_asked(&mut self, now: Instant) {
         if !std::mem::replace(&mut self.is_asked, true) {
             let waiting = self.nodes.values_mut().filter(|catch| catch.done.is_none());
-            waiting.for_each(|catch| catch.until = catch.heard.map(|heard| (now + PATIENCE).min(heard + MOST_PATIENCE)));
+            waiting
+                .for_each(|catch| catch.until = catch.heard.map(|heard| (now + PATIENCE).min(heard + MOST_PATIENCE)));
         }
     }
 

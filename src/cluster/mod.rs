@@ -13,7 +13,7 @@ pub mod interests;
 mod kept;
 mod lanes;
 mod lately;
-mod memos;
+mod log;
 pub mod message;
 pub mod outgoing;
 pub mod peers;
@@ -36,7 +36,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use interests::Interests;
 pub use interests::{Pin, Pinned};
-use memos::Memos;
+use log::Log;
 use message::{Keep, Kind};
 pub use outgoing::Limits;
 use outgoing::Outgoing;
@@ -86,7 +86,7 @@ struct Shared {
     /// The other nodes.
     others: RwLock<Vec<Seen>>,
     lag: Lag,
-    memos: Memos,
+    log: Log,
 }
 
 /// The last event of a cache channel, who published it with which number, and for how long it is still kept.
@@ -129,6 +129,7 @@ impl Cluster {
     pub fn new(me: Identity, settings: Settings, broker: Broker, hubs: Hubs, metrics: Arc<Metrics>) -> Self {
         hubs.values().for_each(|hub| hub.share());
         let control = Topic::new(&[&settings.prefix, "$nodes"]);
+        let log = Log::new(&settings.prefix);
         let outgoing = Outgoing::new(settings.limits);
         let (interests, link) = (Interests::default(), RwLock::new((false, now())));
         let settled = AtomicBool::new(false);
@@ -146,7 +147,7 @@ impl Cluster {
             settled,
             others,
             lag,
-            memos: Memos::default(),
+            log,
         }))
     }
 

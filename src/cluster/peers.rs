@@ -7,7 +7,6 @@
 use super::wire::{Envelope, Said, Told};
 use super::{About, Seen};
 use crate::protocol::NodeId;
-use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -63,8 +62,8 @@ pub enum Do {
     Ask(NodeId),
     /// Tell all that is so on this node, as that one asks.
     TellAll(NodeId),
-    /// Hand on what a node says to what runs on this one.
-    HandOn(NodeId, Bytes),
+    /// Say that there is more in the log.
+    Note,
     /// End connections, as a node was told to so long ago.
     End(Said, Duration),
     /// Repeat what was said since so long ago, as a node may have missed it, which asks with something of that number.
@@ -143,8 +142,8 @@ impl Peers {
                 let mine = nodes.iter().find(|(node, _)| *node == me);
                 to_do.extend(mine.map(|(_, number)| Do::Repeated(origin, *number, complete)));
             }
-            Said::Memo { bytes } => to_do.push(Do::HandOn(origin, bytes)),
-            Said::Ask { .. } | Said::Event { .. } | Said::Again { .. } | Said::Leaving => {}
+            Said::Noted => to_do.push(Do::Note),
+            Said::Entry { .. } | Said::Ask { .. } | Said::Event { .. } | Said::Again { .. } | Said::Leaving => {}
         }
         to_do
     }

@@ -11,12 +11,11 @@ use crate::node::{Identity, Node};
 use crate::protocol::CloseCode;
 use crate::transport::deadline::Deadline;
 use crate::transport::ws::{self, Upgrades};
-use crate::webhooks::{self, Webhooks};
+use crate::webhooks::{self, Webhooks, Wish};
 use axum::Router;
 use axum::extract::Request;
 use axum::response::IntoResponse;
 pub use bus::Bus;
-use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -57,7 +56,7 @@ pub struct Server {
     cluster: Option<(Cluster, Actor)>,
     webhooks: Option<webhooks::Actor>,
     /// What webhooks say to those of other nodes.
-    said: Option<mpsc::UnboundedReceiver<Bytes>>,
+    wishes: Option<mpsc::UnboundedReceiver<Wish>>,
 }
 
 /// Why a server could not start.
@@ -131,8 +130,8 @@ impl Server {
             }
         };
         let told: Vec<_> = node.apps().cloned().collect();
-        let (say, said) = cluster.as_ref().map(|_| mpsc::unbounded_channel()).unzip();
-        let webhooks = Webhooks::new(node.identity().id, &config.webhooks, &told, node.metrics().clone(), say);
+        let (log, wishes) = cluster.as_ref().map(|_| mpsc::unbounded_channel()).unzip();
+        let webhooks = Webhooks::new(node.identity().id, &config.webhooks, &told, node.metrics().clone(), log);
         let (webhooks, telling) = webhooks.map_err(Fatal::Settings)?.unzip();
         let node = Arc::new(node.telling(webhooks));
         let tasks = TaskTracker::new();
@@ -142,7 +141,7 @@ impl Server {
         let header_timeout = Duration::from_secs(header_timeout_secs.into());
         let router = router(upgrades, api, &path);
         let http = Http { router, header_timeout, write_timeout: body_timeout, tasks, stop: CancellationToken::new() };
-        Ok(Self { listener, node, http, cluster, webhooks: telling, said })
+        Ok(Self { listener, node, http, cluster, webhooks: telling, wishes })
     }
 
     /// The address listened on, with the port that was found where 0 was asked for.
@@ -157,15 +156,15 @@ impl Server {
 
     /// Serves until `stop` resolves, then closes every connection with 4200 and returns within 10 s.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { listener, node, http, cluster, webhooks, said } = self;
+        let Self { listener, node, http, cluster, webhooks, wishes } = self;
         let telling = webhooks.map(|actor| tokio::spawn(actor.run()));
         let (cluster, actor) = cluster.unzip();
         let tasks = cluster.as_ref().zip(actor).map(|(cluster, actor)| {
             // Ended below, once there is nothing more to say.
             [tokio::spawn(actor.run()), tokio::spawn(Sending::new(cluster).run())]
         });
-        let talking = cluster.clone().zip(said).zip(node.webhooks().cloned());
-        let talking = talking.map(|((cluster, said), webhooks)| tokio::spawn(telling::talk(cluster, webhooks, said)));
+        let log = cluster.clone().zip(wishes).zip(node.webhooks().cloned());
+        let log = log.map(|((cluster, wishes), webhooks)| tokio::spawn(telling::follow(cluster, webhooks, wishes)));
         tokio::select! {
             () = stop => {}
             () = accept(&listener, &http) => {}
@@ -182,7 +181,7 @@ impl Server {
         if let Some(cluster) = cluster {
             cluster.leave(LEAVE_WITHIN).await;
         }
-        tasks.iter().flatten().chain(&telling).chain(&talking).for_each(tokio::task::JoinHandle::abort);
+        tasks.iter().flatten().chain(&telling).chain(&log).for_each(tokio::task::JoinHandle::abort);
     }
 }
 

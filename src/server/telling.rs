@@ -2,11 +2,11 @@
 
 use crate::cluster::Cluster;
 use crate::node::{Change, News, Node, Transition, Webhooks};
-use crate::webhooks::View;
-use bytes::Bytes;
+use crate::webhooks::{Entry, View, Wish};
 use std::future::poll_fn;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// Between two looks at which nodes there are.
@@ -21,23 +21,34 @@ pub(super) async fn tell(node: &Node, webhooks: &Webhooks) {
     }
 }
 
-/// Hands on what webhooks of this node and of others say to each other, and which nodes there are. For as long as the node
-/// runs.
-pub(super) async fn talk(cluster: Cluster, webhooks: Webhooks, mut said: mpsc::UnboundedReceiver<Bytes>) {
+/// Does what webhooks ask of the log that nodes share, and tells them which nodes there are. For as long as the node runs.
+pub(super) async fn follow(cluster: Cluster, webhooks: Webhooks, mut wishes: mpsc::UnboundedReceiver<Wish>) {
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // One of each kind at a time, as they are asked for.
+    let mut asked = JoinSet::new();
     loop {
         tokio::select! {
-            Some(bytes) = said.recv() => cluster.memo(bytes),
-            () = poll_fn(|cx| cluster.poll_memos(cx)) => {
-                for (from, bytes) in cluster.memos() {
-                    webhooks.heard(from, bytes).await;
-                }
+            Some(wish) = wishes.recv() => {
+                asked.spawn(fulfil(cluster.clone(), webhooks.clone(), wish));
             }
+            Some(_) = asked.join_next() => {}
+            () = cluster.noted() => webhooks.noted().await,
             _ = look.tick() => {
                 let others = cluster.others().into_iter().map(|(seen, _)| (seen.id, seen.is_known)).collect();
-                webhooks.view(View { is_up: cluster.is_up(), others }, cluster.most_memo()).await;
+                webhooks.view(View { is_up: cluster.is_up(), others }, cluster.most_entry()).await;
             }
+        }
+    }
+}
+
+async fn fulfil(cluster: Cluster, webhooks: Webhooks, wish: Wish) {
+    match wish {
+        Wish::Append(bytes) => webhooks.appended(cluster.append(bytes).await).await,
+        Wish::Read(from) => {
+            let entry = |(at, from, bytes)| Entry { at, from, bytes };
+            let read = cluster.read(from).await;
+            webhooks.read(read.map(|entries| entries.into_iter().map(entry).collect())).await;
         }
     }
 }

@@ -7,15 +7,13 @@ use super::office::{Office, Orders};
 use super::op::Op;
 use super::schedule::Schedule;
 use super::sender::Sender;
-use super::talk::Talk;
-use super::{Input, Webhooks, unix_ms};
+use super::{Input, Webhooks, Wish, unix_ms};
 use crate::config::Webhooks as Settings;
 use crate::protocol::NodeId;
-use bytes::Bytes;
 use rustls::ClientConfig;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep;
 
@@ -34,9 +32,13 @@ pub struct Actor {
     webhooks: Webhooks,
     office: Office,
     inputs: mpsc::Receiver<Input>,
-    /// Where it is said what other nodes are to hear.
-    say: Option<mpsc::UnboundedSender<Bytes>>,
+    /// Where the log that other nodes share is asked for something.
+    log: Option<mpsc::UnboundedSender<Wish>>,
+    /// Who waits until everything is said and written.
+    written: Vec<oneshot::Sender<()>>,
     journal: Writing,
+    /// Whether the journal is of another state, and is to be made anew before anything is appended.
+    renew: bool,
     senders: JoinSet<()>,
     /// When what was complained of last.
     complained: HashMap<String, Instant>,
@@ -62,7 +64,7 @@ impl Actor {
         tls: &ClientConfig,
         claim: Option<Claim>,
         inputs: mpsc::Receiver<Input>,
-        say: Option<mpsc::UnboundedSender<Bytes>>,
+        log: Option<mpsc::UnboundedSender<Wish>>,
     ) -> Self {
         let rules = Rules {
             debounce: settings.debounce(),
@@ -89,13 +91,15 @@ impl Actor {
             senders.spawn(sender.run());
         }
         let journal = claim.map_or(Writing::Never, |claim| Writing::Waiting(Some(claim)));
-        let office = Office::new(desk, me, say.is_none());
+        let office = Office::new(desk, me, log.is_none(), super::now());
         Self {
             webhooks: webhooks.clone(),
             office,
             inputs,
-            say,
+            log,
+            written: Vec::new(),
             journal,
+            renew: false,
             senders,
             complained: HashMap::new(),
             paused: None,
@@ -145,10 +149,12 @@ impl Actor {
             Input::Stand { app, channels } => self.office.desk.stand(&app, channels, now),
             Input::Said { .. } if self.office.is_full() => {
                 self.webhooks.0.metrics.webhook_dropped_total.add(1);
-                self.complain("client events are dropped: webhooks.journal is not had, so that no webhook can be sent");
+                self.complain(
+                    "client events are dropped: no webhook can be made of them until the journal and the bus are had",
+                );
             }
             Input::Said { app, channel, said } => self.office.desk.said(&app, &channel, &said, now),
-            Input::Taken { app, endpoint, events } => self.office.desk.done(&app, &endpoint, events, now),
+            Input::Taken { app, endpoint, events } => self.office.desk.done(&app, &endpoint, events),
             Input::GivenUp { app, endpoint, events, why } => {
                 tracing::error!(
                     app.id = app,
@@ -162,23 +168,26 @@ impl Actor {
             // Whoever asked may be gone.
             Input::Dead(app, reply) => drop(reply.send(self.office.desk.dead(&app))),
             Input::Replay { app, endpoint, events, reply } => {
-                let count = self.office.desk.replay(&app, endpoint.as_deref(), events.as_deref(), now);
+                let count = self.office.desk.replay(&app, endpoint.as_deref(), events.as_deref());
                 let _ = reply.send(count);
             }
-            Input::Heard(from, bytes) => {
-                // What makes no sense comes from another version.
-                if let Some(talk) = Talk::read(&bytes) {
-                    self.office.hear(from, talk, now);
-                }
-            }
+            Input::Noted => self.office.noted(super::now()),
+            Input::Appended(done) => self.office.appended(done, now),
+            Input::Read(entries) => self.office.read(entries, now),
             Input::View(view, most) => self.office.view(view, most, now),
             Input::Stop => self.office.stop(!matches!(self.journal, Writing::Never), now),
             Input::Written(reply, is_last) => {
                 if is_last {
-                    self.office.end();
+                    let lost = self.office.end();
+                    if lost > 0 {
+                        tracing::error!(
+                            events = lost,
+                            "client events are lost: the bus did not take them before the stop"
+                        );
+                        self.webhooks.0.metrics.webhook_dropped_total.add(lost);
+                    }
                 }
-                self.settle().await;
-                let _ = reply.send(());
+                self.written.push(reply);
             }
         }
     }
@@ -208,7 +217,8 @@ impl Actor {
 
     /// Writes down what happened, and then has it told and sent.
     async fn settle(&mut self) {
-        let Orders { ops, renew, say, jobs, paused, forgotten, orphaned, overflowed } = self.office.take(super::now());
+        let Orders { ops, renew, wishes, reset, jobs, paused, forgotten, orphaned, overflowed } =
+            self.office.take(now());
         self.webhooks.0.metrics.webhook_forgotten_total.add(forgotten);
         if forgotten > 0 {
             self.complain("dead letters were forgotten, as there are more than webhooks.dead_letters");
@@ -219,29 +229,40 @@ impl Actor {
                 "as much as webhooks.queue_bytes allows waits for an endpoint: what comes on top of it becomes dead letters",
             );
         }
+        self.webhooks.0.metrics.webhook_dead_total.add(orphaned);
         if orphaned > 0 {
             self.complain(&format!(
-                "{orphaned} webhooks are dropped that wait for endpoints which are not configured any more"
+                "{orphaned} webhooks become dead letters that wait for endpoints which are not configured any more"
             ));
         }
         self.write(ops, renew).await;
-        for talk in say {
-            let _ = self.say.as_ref().map(|others| others.send(talk.bytes()));
+        for wish in wishes {
+            let _ = self.log.as_ref().map(|log| log.send(wish));
         }
         let now = super::now();
         let queues = &self.webhooks.0.queues;
         queues.values().for_each(|queue| queue.pause(paused));
-        if self.paused.replace(paused) != Some(paused) && self.say.is_some() {
+        if self.paused.replace(paused) != Some(paused) && self.log.is_some() {
             match paused {
                 true => tracing::info!("webhooks are held back until it is known what other nodes have sent"),
                 false => tracing::info!("webhooks are decided and sent"),
             }
         }
+        if reset {
+            queues.values().for_each(|queue| queue.clear());
+        }
         for (app, endpoint, job) in jobs {
             match (queues.get(&(app, endpoint)), job) {
                 (Some(queue), Job::Send(event)) => queue.push(event, now),
                 (Some(queue), Job::Withdraw(id)) => queue.withdraw(id),
+                // It waits until a node has the endpoint, or for so long that it becomes a dead letter.
                 (None, _) => {}
+            }
+        }
+        if self.office.is_said() {
+            for reply in self.written.drain(..) {
+                // Whoever asked may be gone.
+                let _ = reply.send(());
             }
         }
     }
@@ -250,16 +271,25 @@ impl Actor {
     async fn write(&mut self, ops: Vec<Op>, renew: bool) {
         let Writing::Open(journal) = &mut self.journal else { return };
         let Some(mut open) = journal.take() else { return };
-        let renewed = (renew || open.is_due()).then(|| self.office.desk.steps());
+        let must = self.renew || renew;
+        if ops.is_empty() && !must {
+            self.journal = Writing::Open(Some(open));
+            return;
+        }
+        let renewed = (must || open.is_due()).then(|| self.office.steps());
         let (open, done) = blocking(move || {
             let done = match renewed {
-                Some(steps) => open.renew(&steps),
-                None if ops.is_empty() => Ok(()),
+                Some(steps) => open.renew(&steps).or_else(|error| match must {
+                    // What it has is not what was before `ops`.
+                    true => Err(error),
+                    false => open.append(&ops),
+                }),
                 None => open.append(&ops),
             };
             (open, done)
         })
         .await;
+        self.renew = must && done.is_err();
         self.journal = Writing::Open(Some(open));
         if let Err(error) = done {
             self.webhooks.0.metrics.webhook_journal_failures_total.add(1);

@@ -1,29 +1,31 @@
 //! Decides what back ends are told, and remembers what they have been told and what still waits to be sent. Pure: time is
-//! a parameter, and everything that happens is a step that others can repeat.
+//! a parameter.
+//!
+//! What is decided is a step. It is in force once it comes back through [`Desk::apply`]: at once on a node alone, by the log
+//! that nodes share among several. Two nodes may decide the same; the first step changes the state, and the second nothing.
 
-use super::book::{Book, Dead, Open};
+use super::book::{Book, Dead};
 use super::event::{ClientEvent, Event, EventId, Matter};
+use super::home::home;
 use super::op::Op;
-use super::place::Place;
-use super::standing::{Due, Fact, MISS_PAUSE, Miss, Standing};
+use super::standing::{Due, Fact, Standing};
 use crate::app::{App, EventKind};
 use crate::hub::{Change, Transition};
 use crate::protocol::NodeId;
 use indexmap::IndexMap;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Nodes whose events are remembered to be known; of more, the longest known are forgotten.
 pub(super) const MOST_NODES: usize = 1000;
+/// Between two looks for what waits for endpoints that there are not.
+const SWEEP: Duration = Duration::from_secs(60);
+/// So long such an event waits: another node may have the endpoint, and this one be about to get it.
+const ORPHANED_AFTER_MS: u64 = 300_000;
 
 /// Events in one step, so that other nodes can be told of it.
 pub(super) const PART: usize = 200;
-/// Steps among which there is still room for those that do not last.
-const MOST_PASSING: usize = 10_000;
-/// Events that others are told again if they do not know them.
-pub(super) const MOST_RECENT: usize = 5000;
-
 /// The time, for what is measured and for what is told.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Now {
@@ -47,13 +49,13 @@ pub(super) struct Rules {
 /// What is to be done, and was not before.
 #[derive(Debug, Default)]
 pub(super) struct Output {
-    /// What happened, for the journal, and, if it happened here, for other nodes.
-    pub(super) ops: Vec<(Op, Where)>,
+    /// What was decided.
+    pub(super) ops: Vec<Op>,
+    /// Whether nothing of what was to be sent is to be sent any more, but for what follows.
+    pub(super) reset: bool,
     /// What this node is to send, and no longer, in order: app, endpoint, and what.
-    pub(super) jobs: Vec<(String, String, Job)>,
-    /// Whether more has changed than what happened tells.
-    pub(super) renew: bool,
-    /// Times that an event waits for an endpoint that there is not any more: it is dropped.
+    pub(super) jobs: Vec<Work>,
+    /// Times that an event became a dead letter because the endpoint that it waits for is not configured any more.
     pub(super) orphaned: usize,
     /// Times that an event became a dead letter at once, as too much waits for an endpoint.
     pub(super) overflowed: usize,
@@ -61,12 +63,8 @@ pub(super) struct Output {
     pub(super) forgotten: usize,
 }
 
-/// Where something happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Where {
-    Here,
-    Elsewhere,
-}
+/// For an endpoint of an app.
+pub(super) type Work = (String, String, Job);
 
 /// What becomes of an event for an endpoint.
 #[derive(Clone, Debug)]
@@ -75,16 +73,6 @@ pub(super) enum Job {
     Send(Arc<Event>),
     /// It does not, or not any more.
     Withdraw(EventId),
-}
-
-impl Job {
-    /// The event that is to be sent.
-    pub(super) fn event(&self) -> Option<&Arc<Event>> {
-        match self {
-            Self::Send(event) => Some(event),
-            Self::Withdraw(_) => None,
-        }
-    }
 }
 
 /// Something that is to be looked at later.
@@ -108,39 +96,43 @@ pub(super) enum About {
 pub(super) struct Desk {
     pub(super) me: NodeId,
     /// Of the last event that was decided here.
-    pub(super) number: u64,
+    number: u64,
     pub(super) rules: Rules,
+    /// Those that have webhooks, as configured.
+    apps: BTreeMap<String, Arc<App>>,
+    /// By app, configured or not.
     pub(super) books: BTreeMap<String, Book>,
     /// The number of the last event known of each node.
     pub(super) heard: IndexMap<u64, u64>,
-    /// The last events about how channels stand, which other nodes may not have heard of.
-    pub(super) recent: VecDeque<Arc<Event>>,
-    /// Events of this node that were undone; another node may know of them all the same.
-    pub(super) undone: VecDeque<EventId>,
-    /// When the last event that is known was decided.
-    pub(super) as_of: u64,
-    pub(super) place: Place,
+    /// The nodes that decide, each what concerns the channels whose home it is.
+    pub(super) ready: BTreeSet<u64>,
+    /// Nodes that decide nothing more, and send what they have to.
+    pub(super) leaving: BTreeSet<u64>,
+    /// Whether this node may be one of them.
+    acts: bool,
     later: BTreeMap<(Instant, u64), Key>,
     timers: u64,
+    sweep: Option<Instant>,
     pub(super) out: Output,
 }
 
 impl Desk {
     /// Of the webhooks of `apps`, on the node `me`, which does not act yet.
     pub(super) fn new<'a>(me: NodeId, rules: Rules, apps: impl Iterator<Item = &'a Arc<App>>) -> Self {
-        let books = apps.filter(|app| !app.webhooks.is_empty()).map(|app| (app.id.clone(), Book::new(app.clone())));
+        let apps = apps.filter(|app| !app.webhooks.is_empty()).map(|app| (app.id.clone(), app.clone()));
         Self {
             me,
             number: 0,
             rules,
-            books: books.collect(),
+            apps: apps.collect(),
+            books: BTreeMap::new(),
             heard: IndexMap::new(),
-            recent: VecDeque::new(),
-            undone: VecDeque::new(),
-            as_of: 0,
-            place: Place { acts: false, homes: Vec::new(), live: Vec::new() },
+            ready: BTreeSet::new(),
+            leaving: BTreeSet::new(),
+            acts: false,
             later: BTreeMap::new(),
             timers: 0,
+            sweep: None,
             out: Output::default(),
         }
     }
@@ -150,19 +142,14 @@ impl Desk {
         std::mem::take(&mut self.out)
     }
 
-    /// Steps that are to be written.
-    pub(super) fn decided(&self) -> usize {
-        self.out.ops.len()
+    /// The nodes that have something to decide or to send.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = u64> {
+        self.ready.iter().chain(&self.leaving).copied()
     }
 
-    /// Whether this node decides and sends.
-    pub(super) fn acts(&self) -> bool {
-        self.place.acts
-    }
-
-    /// When the last event that is known was decided, in milliseconds since 1970.
-    pub(super) fn as_of(&self) -> u64 {
-        self.as_of
+    /// Whether this node is among those that decide.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready.contains(&self.me.0)
     }
 
     /// When something is due next.
@@ -173,11 +160,11 @@ impl Desk {
     /// Takes note of what became of a channel.
     pub(super) fn changed(&mut self, app: &str, transition: &Transition, now: Now) {
         let Transition { channel, change } = transition;
-        let Some(book) = self.books.get_mut(app) else { return };
-        if !book.wants(pair(change), channel.as_str()) {
+        if !self.wants(app, pair(change), channel.as_str()) {
             return;
         }
         let channel = channel.as_str();
+        let book = self.books.entry(app.to_owned()).or_default();
         let standing = book.channels.entry(channel.to_owned()).or_default();
         let about = match change {
             Change::Occupied | Change::Vacated => {
@@ -193,13 +180,15 @@ impl Desk {
                 standing.count.set(*count);
                 About::Count
             }
-            Change::Missed | Change::Filled => {
-                let (app, channel) = (app.to_owned(), channel.to_owned());
-                let op = match change {
-                    Change::Missed => Op::Missed { app, channel },
-                    _ => Op::Filled { app, channel },
-                };
-                return self.do_op(op, now);
+            Change::Missed => {
+                standing.miss.set(now.ms);
+                About::Miss
+            }
+            Change::Filled => {
+                if standing.miss.fill() {
+                    self.out.ops.push(Op::Filled { app: app.to_owned(), channel: channel.to_owned() });
+                }
+                About::Miss
             }
         };
         self.look(app, channel, &about, now);
@@ -207,20 +196,25 @@ impl Desk {
 
     /// Takes note that this is how all of an app's channels stand: some changes were not heard of.
     pub(super) fn stand(&mut self, app: &str, channels: Vec<(String, usize, Vec<String>)>, now: Now) {
-        let Some(book) = self.books.get_mut(app) else { return };
-        let there: BTreeMap<_, _> = channels.into_iter().map(|(name, count, users)| (name, (count, users))).collect();
+        let Some(config) = self.apps.get(app) else { return };
+        let book = self.books.entry(app.to_owned()).or_default();
+        let there: BTreeMap<_, _> = channels
+            .into_iter()
+            .map(|(name, count, users)| (name, (count, users.into_iter().collect::<HashSet<_>>())))
+            .collect();
         for name in there.keys() {
             book.channels.entry(name.clone()).or_default();
         }
+        let nobody = (0, HashSet::new());
         for (name, standing) in &mut book.channels {
-            let (count, users) = there.get(name).map_or((0, &[][..]), |(count, users)| (*count, users.as_slice()));
+            let (count, users) = there.get(name).unwrap_or(&nobody);
             let wants =
-                |kinds: &[EventKind]| kinds.iter().any(|kind| book.app.webhooks.wanting(*kind, name).next().is_some());
+                |kinds: &[EventKind]| kinds.iter().any(|kind| config.webhooks.wanting(*kind, name).next().is_some());
             if wants(&CHANNELS) {
                 standing.occupied.set(there.contains_key(name), now.at);
             }
             if wants(&COUNTS) && !name.starts_with("presence-") {
-                standing.count.set(count);
+                standing.count.set(*count);
             }
             if wants(&MEMBERS) {
                 for (user, member) in &mut standing.members {
@@ -236,31 +230,30 @@ impl Desk {
 
     /// Tells of what a client said.
     pub(super) fn said(&mut self, app: &str, channel: &str, said: &ClientEvent, now: Now) {
-        if self.books.get(app).is_some_and(|book| book.wants(&[EventKind::ClientEvent], channel)) {
+        if self.wants(app, &[EventKind::ClientEvent], channel) {
             self.tell(app, channel, &Matter::Said(said), now);
         }
     }
 
     /// Takes note that an endpoint has taken events.
-    pub(super) fn done(&mut self, app: &str, endpoint: &str, events: Vec<EventId>, now: Now) {
-        self.do_op(Op::Done { app: app.to_owned(), endpoint: endpoint.to_owned(), events }, now);
+    pub(super) fn done(&mut self, app: &str, endpoint: &str, events: Vec<EventId>) {
+        self.out.ops.push(Op::Done { app: app.to_owned(), endpoint: endpoint.to_owned(), events });
     }
 
     /// Gives events up.
     pub(super) fn bury(&mut self, app: &str, endpoint: &str, events: &[EventId], why: &str, now: Now) {
         for events in events.chunks(PART) {
             let (app, endpoint, why) = (app.to_owned(), endpoint.to_owned(), why.to_owned());
-            self.do_op(Op::Dead { app, endpoint, events: events.to_vec(), at_ms: now.ms, why }, now);
+            self.out.ops.push(Op::Dead { app, endpoint, events: events.to_vec(), at_ms: now.ms, why });
         }
     }
 
     /// Sends dead letters after all: those of the endpoint, or of all, and those `events`, or all. How many there were.
-    pub(super) fn replay(&mut self, app: &str, endpoint: Option<&str>, events: Option<&[EventId]>, now: Now) -> usize {
+    pub(super) fn replay(&mut self, app: &str, endpoint: Option<&str>, events: Option<&[EventId]>) -> usize {
         let Some(book) = self.books.get(app) else { return 0 };
         let mut ops = Vec::new();
         // Of an endpoint that is not there any more they could not be sent, and stay.
-        let is_there = |id: &str| book.app.webhooks.iter().any(|(there, _)| there == id);
-        for (of, letters) in book.dead.iter().filter(|(of, _)| is_there(of)) {
+        for (of, letters) in book.dead.iter().filter(|(of, _)| self.has(app, of)) {
             let ids = letters.iter().map(|dead| dead.event.id);
             let asked = |id: &EventId| events.is_none_or(|events| events.contains(id));
             let ids: Vec<_> = ids.filter(|id| endpoint.is_none_or(|endpoint| endpoint == of) && asked(id)).collect();
@@ -268,7 +261,7 @@ impl Desk {
             ops.extend(ids.chunks(PART).map(|part| (part.len(), op(part))));
         }
         let count = ops.iter().map(|(count, _)| count).sum();
-        ops.into_iter().for_each(|(_, op)| self.do_op(op, now));
+        self.out.ops.extend(ops.into_iter().map(|(_, op)| op));
         count
     }
 
@@ -292,81 +285,54 @@ impl Desk {
                 About::Channel => standing.occupied.looked(),
                 About::Member(user) => standing.members.get_mut(user).into_iter().for_each(Fact::looked),
                 About::Count => standing.count.looked(),
-                About::Miss => {
-                    if matches!(standing.miss, Some(Miss::Told(at)) if at + MISS_PAUSE <= now.at) {
-                        standing.miss = None;
-                    }
-                }
+                About::Miss => standing.miss.tidy(now.ms),
             }
             self.look(&app, &channel, &about, now);
         }
+        if self.sweep.is_none_or(|at| at <= now.at) {
+            self.sweep = Some(now.at + SWEEP);
+            self.bury_orphans(now);
+        }
     }
 
-    /// Takes its place among the nodes: decides from now on what it is to decide, and sends what it is to send.
-    pub(super) fn place(&mut self, place: Place, now: Now) {
-        if place == self.place {
-            return;
+    /// Gives up what waits for long for endpoints that are not configured.
+    fn bury_orphans(&mut self, now: Now) {
+        let mut orphans = BTreeMap::<_, Vec<_>>::new();
+        for (app, book) in &self.books {
+            for open in book.open().filter(|open| open.event.time_ms.saturating_add(ORPHANED_AFTER_MS) < now.ms) {
+                if book.sender(&open.event.channel) == Some(self.me.0) {
+                    let gone = open.to.iter().filter(|endpoint| !self.has(app, endpoint));
+                    gone.for_each(|of| orphans.entry((app.clone(), of.clone())).or_default().push(open.event.id));
+                }
+            }
         }
-        self.place = place;
-        self.move_events();
+        for ((app, endpoint), events) in orphans {
+            self.out.orphaned += events.len();
+            self.bury(&app, &endpoint, &events, "the endpoint is not configured any more", now);
+        }
+    }
+
+    /// Decides from now on what it is to decide, or no longer.
+    pub(super) fn act(&mut self, acts: bool, now: Now) {
+        if std::mem::replace(&mut self.acts, acts) != acts && acts {
+            self.look_at_all(now);
+        }
+    }
+
+    /// Takes note that what was decided and is not in force yet never will be.
+    pub(super) fn give_up(&mut self, now: Now) {
+        self.books.values_mut().flat_map(|book| book.channels.values_mut()).for_each(Standing::give_up);
         self.look_at_all(now);
     }
 
-    /// Decides nothing more. What ends and waits to be told is left to the next start, or told at once if that will not know
-    /// of it.
-    pub(super) fn stop(&mut self, is_last: bool, now: Now) {
-        if is_last && self.place.acts {
-            self.rules.debounce = Duration::ZERO;
-            self.look_at_all(now);
-        }
-        self.place.acts = false;
-    }
-
-    /// Has events sent by whom they are to be sent by now.
-    fn move_events(&mut self) {
-        let (mut sends, mut adopts) = (Vec::new(), Vec::new());
-        for (app, book) in &mut self.books {
-            let moved = |open: &&Open| open.here != self.place.sends(self.me, open.owner, &open.event);
-            let moved: Vec<_> = book
-                .open
-                .values()
-                .filter(moved)
-                .map(|open| (open.event.clone(), open.to.clone(), !open.here))
-                .collect();
-            for (event, to, here) in moved {
-                book.move_to(event.id, here);
-                for endpoint in to {
-                    if here {
-                        sends.push((app.clone(), endpoint, event.clone()));
-                    } else {
-                        self.out.jobs.push((app.clone(), endpoint, Job::Withdraw(event.id)));
-                    }
-                }
-            }
-            let orphans = book.open.values().filter(|open| open.here && open.owner != self.me.0);
-            let orphans: Vec<_> = orphans.map(|open| open.event.id).collect();
-            if self.place.acts && !orphans.is_empty() {
-                adopts.push(Op::Adopt { app: app.clone(), events: orphans, node: self.me.0 });
-            }
-        }
-        sends.sort_by_key(|(_, _, event)| (event.time_ms, event.id));
-        self.out.jobs.extend(sends.into_iter().map(|(app, endpoint, event)| (app, endpoint, Job::Send(event))));
-        // Who goes on with something goes on to its end, even if another node is at home there by then: what it decides
-        // after that must not come before it.
-        self.out.ops.extend(adopts.into_iter().map(|op| (op, Where::Here)));
-        self.own();
-    }
-
-    /// Takes note that this node sends what it is to send.
-    fn own(&mut self) {
-        if self.place.acts {
-            let open = self.books.values_mut().flat_map(|book| book.open.values_mut());
-            open.filter(|open| open.here).for_each(|open| open.owner = self.me.0);
-        }
+    /// Tells at once of what ends and waits to be told: the next start will not know of it.
+    pub(super) fn hurry(&mut self, now: Now) {
+        self.rules.debounce = Duration::ZERO;
+        self.look_at_all(now);
     }
 
     /// Looks at everything.
-    fn look_at_all(&mut self, now: Now) {
+    pub(super) fn look_at_all(&mut self, now: Now) {
         let names = |(app, book): (&String, &Book)| {
             book.channels.keys().map(|name| (app.clone(), name.clone())).collect::<Vec<_>>()
         };
@@ -383,19 +349,18 @@ impl Desk {
 
     /// Tells what is due about a channel, or sees to it that it is looked at again.
     pub(super) fn look(&mut self, app: &str, channel: &str, about: &About, now: Now) {
-        let Some(book) = self.books.get_mut(app) else { return };
-        let decides = self.place.decides(self.me, app, channel) && !book.is_abroad(channel);
-        let Some(standing) = book.channels.get_mut(channel) else { return };
+        let (acts, debounce) = (self.acts, self.rules.debounce);
+        let decides = acts && self.home(app, channel) == Some(self.me.0);
+        let Some(standing) = self.standing_mut(app, channel) else { return };
         let Standing { occupied, members, count, miss } = standing;
         let due = match about {
-            _ if !decides => Due::Never,
-            About::Channel => occupied.due(now.at, self.rules.debounce),
-            About::Member(user) => {
-                members.get_mut(user).map_or(Due::Never, |fact| fact.due(now.at, self.rules.debounce))
-            }
-            About::Count => count.due(now.at),
-            About::Miss if *miss == Some(Miss::Waiting) => Due::Now,
+            // Who found nothing is known only here.
+            About::Miss if acts && miss.is_due() => Due::Now,
             About::Miss => Due::Never,
+            _ if !decides => Due::Never,
+            About::Channel => occupied.due(now.at, debounce),
+            About::Member(user) => members.get_mut(user).map_or(Due::Never, |fact| fact.due(now.at, debounce)),
+            About::Count => count.due(now.at),
         };
         let (is_there, has_come) =
             (occupied.is(), matches!(about, About::Member(user) if members.get(user).is_some_and(Fact::is)));
@@ -431,7 +396,7 @@ impl Desk {
     /// Tells of members who are known to be there, of a channel that nobody is in: they left before it was vacated.
     fn tell_of_leaving(&mut self, app: &str, channel: &str, now: Now) {
         let Some(standing) = self.books.get(app).and_then(|book| book.channels.get(channel)) else { return };
-        let gone = standing.members.iter().filter(|(_, fact)| fact.told() && !fact.is());
+        let gone = standing.members.iter().filter(|(_, fact)| fact.is_to_end());
         let gone: Vec<_> = gone.map(|(user, _)| user.clone()).collect();
         for user in gone {
             self.tell(app, channel, &Matter::Member(EventKind::MemberRemoved, &user), now);
@@ -447,31 +412,64 @@ impl Desk {
     fn tell(&mut self, app: &str, channel: &str, matter: &Matter<'_>, now: Now) {
         self.number += 1;
         let event = matter.event(EventId { node: self.me.0, number: self.number }, app, channel, now.ms);
-        let Some(book) = self.books.get(app) else { return };
-        let to: Vec<_> = book.app.webhooks.wanting(event.kind, channel).map(str::to_owned).collect();
-        let room = self.rules.queue_bytes.saturating_sub(event.size());
-        let full: Vec<_> = to.iter().filter(|endpoint| book.waiting(endpoint) > room).cloned().collect();
-        let id = event.id;
-        self.do_op(Op::Tell { event, to }, now);
-        self.out.overflowed += full.len();
-        for endpoint in full {
-            self.bury(app, &endpoint, &[id], "as much as may waits for the endpoint already", now);
+        let Some(config) = self.apps.get(app) else { return };
+        let to: Vec<_> = config.webhooks.wanting(event.kind, channel).map(str::to_owned).collect();
+        // What clients say leaves room for what only the server can say.
+        let most = self.rules.queue_bytes / if event.kind == EventKind::ClientEvent { 2 } else { 1 };
+        let room = most.saturating_sub(event.size());
+        let is_full = |endpoint: &String| self.books.get(app).is_some_and(|book| book.waiting(endpoint) > room);
+        let (full, to) = to.into_iter().partition(is_full);
+        self.mark(&event, true);
+        self.out.ops.push(Op::Tell { event, to, full });
+    }
+
+    /// Takes note whether it was decided to tell of something, and that is not in force yet.
+    pub(super) fn mark(&mut self, event: &Event, asked: bool) {
+        let Some(standing) = self.standing_mut(&event.app, &event.channel) else { return };
+        match About::of(event) {
+            Some(About::Channel) => standing.occupied.ask(asked),
+            Some(About::Member(user)) => {
+                standing.members.get_mut(&user).into_iter().for_each(|fact| fact.ask(asked));
+            }
+            Some(About::Count) => standing.count.ask(asked),
+            Some(About::Miss) => standing.miss.ask(asked),
+            None => {}
         }
     }
 
-    /// Does something that happened here, and has it noted.
-    pub(super) fn do_op(&mut self, op: Op, now: Now) {
-        // What follows from it is noted after it. What does not last is not worth much room until it can be told.
-        if op.lasts() || self.out.ops.len() < MOST_PASSING {
-            self.out.ops.push((op.clone(), Where::Here));
-        }
-        self.apply(op, now);
+    fn standing_mut(&mut self, app: &str, channel: &str) -> Option<&mut Standing> {
+        self.books.get_mut(app)?.channels.get_mut(channel)
     }
 
-    /// Does something that happened on another node, and has it noted.
-    pub(super) fn hear(&mut self, op: Op, now: Now) {
-        self.out.ops.push((op.clone(), Where::Elsewhere));
-        self.apply(op, now);
+    /// The node that decides what back ends are told of a channel, and sends it; the same wherever the state is the same.
+    pub(super) fn home(&self, app: &str, channel: &str) -> Option<u64> {
+        home(self.ready.iter().copied().map(NodeId), app, channel).map(|node| node.0)
+    }
+
+    /// Whether any endpoint is told of one of `kinds` on the channel: those come in pairs.
+    fn wants(&self, app: &str, kinds: &[EventKind], channel: &str) -> bool {
+        let wants = |app: &Arc<App>| kinds.iter().any(|kind| app.webhooks.wanting(*kind, channel).next().is_some());
+        self.apps.get(app).is_some_and(wants)
+    }
+
+    /// Whether an app has such an endpoint.
+    fn has(&self, app: &str, endpoint: &str) -> bool {
+        self.apps.get(app).is_some_and(|app| app.webhooks.iter().any(|(id, _)| id == endpoint))
+    }
+}
+
+impl About {
+    /// What an event is about, if it is how a channel stands.
+    pub(super) fn of(event: &Event) -> Option<Self> {
+        match event.kind {
+            EventKind::ChannelOccupied | EventKind::ChannelVacated => Some(Self::Channel),
+            EventKind::MemberAdded | EventKind::MemberRemoved => {
+                Some(Self::Member(event.user.clone().unwrap_or_default()))
+            }
+            EventKind::SubscriptionCount => Some(Self::Count),
+            EventKind::CacheMiss => Some(Self::Miss),
+            EventKind::ClientEvent => None,
+        }
     }
 }
 

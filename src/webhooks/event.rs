@@ -157,12 +157,6 @@ impl Matter<'_> {
 }
 
 impl Event {
-    /// Whether it is one of those that alternate with their opposite.
-    pub(super) fn takes_turns(&self) -> bool {
-        use EventKind::{ChannelOccupied, ChannelVacated, MemberAdded, MemberRemoved};
-        matches!(self.kind, ChannelOccupied | ChannelVacated | MemberAdded | MemberRemoved)
-    }
-
     /// About how many bytes it takes while it waits.
     pub fn size(&self) -> usize {
         self.body.get().len() + self.channel.len() + self.user.as_ref().map_or(0, String::len) + 256

@@ -10,26 +10,24 @@ mod actor;
 mod book;
 mod deliver;
 mod desk;
-mod doubts;
+mod entry;
 mod event;
 mod guard;
 mod home;
-mod joining;
 mod journal;
+mod log;
 mod office;
 mod op;
-mod place;
 mod queue;
 mod request;
 mod schedule;
 mod sender;
 mod standing;
+mod states;
 mod steps;
-mod takeover;
-mod talk;
 #[cfg(test)]
 mod tests;
-mod undoing;
+mod view;
 
 use crate::app::{App, Endpoint, EventKind};
 use crate::hub::Transition;
@@ -37,9 +35,8 @@ use crate::metrics::Metrics;
 use crate::protocol::NodeId;
 pub use actor::Actor;
 pub use book::Dead;
-use bytes::Bytes;
+pub use entry::{Entry, Wish};
 pub use event::{ClientEvent, Event, EventId};
-pub use joining::View;
 use journal::Claim;
 use queue::Queue;
 pub use queue::{Attempt, Health};
@@ -48,6 +45,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
+pub use view::View;
 
 /// What may wait for the task, in messages.
 const INPUTS: usize = 4096;
@@ -84,9 +82,13 @@ enum Input {
     Taken { app: String, endpoint: String, events: Vec<EventId> },
     /// An endpoint has not taken events in time.
     GivenUp { app: String, endpoint: String, events: Vec<EventId>, why: String },
-    /// Another node has said something.
-    Heard(NodeId, Bytes),
-    /// So the cluster stands, and so large may be what is said to it.
+    /// There is more in the log that other nodes share.
+    Noted,
+    /// Whether the bus has taken what was to be appended to it.
+    Appended(bool),
+    /// What was read in it, if it could be.
+    Read(Option<Vec<Entry>>),
+    /// So the cluster stands, and so large may be an entry of the log.
     View(View, usize),
     /// Somebody asks for an app's dead letters.
     Dead(String, oneshot::Sender<Vec<(String, Dead)>>),
@@ -117,14 +119,14 @@ pub struct Status {
 pub struct Silent;
 
 impl Webhooks {
-    /// Those of `apps`, on the node `me`, and the task that does the work; `None` if there are none. With others that act
-    /// as one, what is to be said to them goes to `others`. Fails on settings that could never work.
+    /// Those of `apps`, on the node `me`, and the task that does the work; `None` if there are none. Among nodes that act as
+    /// one, what is asked of the log that they share goes to `log`. Fails on settings that could never work.
     pub fn new(
         me: NodeId,
         settings: &crate::config::Webhooks,
         apps: &[Arc<App>],
         metrics: Arc<Metrics>,
-        others: Option<mpsc::UnboundedSender<Bytes>>,
+        log: Option<mpsc::UnboundedSender<Wish>>,
     ) -> Result<Option<(Self, Actor)>, String> {
         let apps: HashMap<_, _> =
             apps.iter().filter(|app| !app.webhooks.is_empty()).map(|app| (app.id.clone(), app.clone())).collect();
@@ -157,7 +159,7 @@ impl Webhooks {
             |app: &Arc<App>| app.webhooks.iter().map(|(id, _)| (app.id.clone(), id.to_owned())).collect::<Vec<_>>();
         let queues = apps.values().flat_map(ids).map(|key| (key, Arc::<Queue>::default())).collect();
         let webhooks = Self(Arc::new(Shared { inputs, apps, queues, metrics }));
-        let actor = Actor::new(&webhooks, me, settings, &tls, claim, received, others);
+        let actor = Actor::new(&webhooks, me, settings, &tls, claim, received, log);
         Ok(Some((webhooks, actor)))
     }
 
@@ -171,12 +173,22 @@ impl Webhooks {
         self.tell(Input::Stand { app: app.to_owned(), channels }).await;
     }
 
-    /// Takes note of what the webhooks of another node have said.
-    pub async fn heard(&self, from: NodeId, bytes: Bytes) {
-        self.tell(Input::Heard(from, bytes)).await;
+    /// Takes note that there is more in the log.
+    pub async fn noted(&self) {
+        self.tell(Input::Noted).await;
     }
 
-    /// Takes note of which nodes there are, and how large a message to them may be.
+    /// Takes note whether the bus has taken what was to be appended to the log. If not it may be there all the same.
+    pub async fn appended(&self, done: bool) {
+        self.tell(Input::Appended(done)).await;
+    }
+
+    /// Takes note of what was read in the log, which is nothing at its end; `None` if it could not be read.
+    pub async fn read(&self, entries: Option<Vec<Entry>>) {
+        self.tell(Input::Read(entries)).await;
+    }
+
+    /// Takes note of which nodes there are, and how large an entry of the log may be.
     pub async fn view(&self, view: View, most: usize) {
         self.tell(Input::View(view, most)).await;
     }

@@ -1,18 +1,26 @@
-//! What happens to webhooks, step by step: the same steps make the same state from a journal as on the way.
+//! What happens to webhooks, step by step: the same steps in the same order make the same state on every node, from the log
+//! that nodes share as from a journal.
 
 use super::event::{Event, EventId};
+use crate::app::EventKind;
 use serde::{Deserialize, Serialize};
+
+/// Where an entry lies in the log that nodes share; later ones are greater.
+pub(super) type At = (u64, u64);
 
 /// One step.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Op {
-    /// An event is to be sent.
+    /// An event is to be sent, unless back ends know already what it says.
     Tell {
         /// The event.
         event: Event,
         /// The endpoints that want it.
         to: Vec<String>,
+        /// Those for which too much waits already: for them it is a dead letter at once.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        full: Vec<String>,
     },
     /// An endpoint has taken events.
     Done {
@@ -36,20 +44,6 @@ pub(super) enum Op {
         /// Why.
         why: String,
     },
-    /// An event about how a channel stands counts as never decided. It was not sent.
-    Undo {
-        /// The event.
-        event: Event,
-    },
-    /// A node sends from now on what another one was to send that is gone.
-    Adopt {
-        /// The app's id.
-        app: String,
-        /// Which events.
-        events: Vec<EventId>,
-        /// The node.
-        node: u64,
-    },
     /// Dead letters are to be sent after all.
     Replay {
         /// The app's id.
@@ -59,19 +53,58 @@ pub(super) enum Op {
         /// Which ones.
         events: Vec<EventId>,
     },
-    /// Somebody found a cache channel empty.
-    Missed {
-        /// The app's id.
-        app: String,
-        /// The channel.
-        channel: String,
-    },
     /// A cache channel that somebody found empty is no longer.
     Filled {
         /// The app's id.
         app: String,
         /// The channel.
         channel: String,
+    },
+    /// A node decides and sends from now on.
+    Ready {
+        /// The node.
+        node: u64,
+    },
+    /// A node decides nothing more. What it is to send it goes on sending.
+    Leaving {
+        /// The node.
+        node: u64,
+    },
+    /// A node sends nothing more: others go on with it.
+    Gone {
+        /// The node.
+        node: u64,
+    },
+    /// A node does not know the state, or not for certain.
+    Ask {
+        /// The node.
+        node: u64,
+        /// How many entries it knows of all the same.
+        known: u64,
+    },
+    /// A part of the state.
+    State {
+        /// Up to which entry it is made of all.
+        of: At,
+        /// Whether nobody knows the state for certain, so that this is the state from now on.
+        founds: bool,
+        /// Which part, from 0 on.
+        part: u32,
+        /// Of how many.
+        parts: u32,
+        /// How many entries it is made of.
+        known: u64,
+        /// The steps that make it.
+        ops: Vec<Op>,
+    },
+    /// So far everything is known; only in journals.
+    At {
+        /// The entry.
+        at: At,
+        /// What tells it from another one that lies there.
+        check: u64,
+        /// How many there were until then.
+        known: u64,
     },
     /// Channels that back ends know to be occupied.
     Occupied {
@@ -98,22 +131,23 @@ pub(super) enum Op {
         /// How many.
         count: usize,
     },
-    /// An event about how a channel stands that was decided a while ago, and is known only now.
-    Recall {
-        /// The event.
-        event: Event,
-        /// The endpoints that have not taken it.
-        to: Vec<String>,
+    /// A cache channel of which back ends know that somebody found it empty.
+    Missed {
+        /// The app's id.
+        app: String,
+        /// The channel.
+        channel: String,
+        /// When they were told, in milliseconds since 1970.
+        time_ms: u64,
     },
     /// An event that waits, of those that are known already.
     Open {
         /// The event.
         event: Event,
-        /// The node that sends it, if that is not the one that decided it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        owner: Option<u64>,
         /// The endpoints that have not taken it.
         to: Vec<String>,
+        /// The node that sends it.
+        sender: Option<u64>,
     },
     /// A dead letter, of those that are known already.
     Buried {
@@ -126,16 +160,6 @@ pub(super) enum Op {
         /// Why.
         why: String,
     },
-    /// What is known was so then, in milliseconds since 1970.
-    Until {
-        /// When the last event was decided.
-        time_ms: u64,
-    },
-    /// Of the events that were decided lately, these are known; those of a node up to one need not all be.
-    Lately {
-        /// Which ones.
-        events: Vec<EventId>,
-    },
     /// The last event of a node that is known.
     Heard {
         /// The last of them.
@@ -144,13 +168,12 @@ pub(super) enum Op {
 }
 
 impl Op {
-    /// Whether it is to outlive the process. What newcomers found then is not what they find now.
-    pub(super) fn lasts(&self) -> bool {
-        !matches!(self, Self::Missed { .. } | Self::Filled { .. })
-    }
-
-    /// Whether losing it would lose an event.
+    /// Whether what it says would be lost with it. Everything else is decided anew.
     pub(super) fn matters(&self) -> bool {
-        self.lasts() && !matches!(self, Self::Done { .. })
+        match self {
+            Self::Tell { event, .. } => event.kind == EventKind::ClientEvent,
+            Self::Done { .. } | Self::Dead { .. } | Self::Replay { .. } => true,
+            _ => false,
+        }
     }
 }

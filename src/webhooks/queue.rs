@@ -2,7 +2,7 @@
 
 use super::event::{Event, EventId};
 use parking_lot::Mutex;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -19,7 +19,10 @@ pub(super) struct Queue {
 
 #[derive(Debug, Default)]
 struct State {
+    /// What waits, and what did and is passed over.
     events: VecDeque<(Instant, Arc<Event>)>,
+    /// What waits.
+    waiting: HashSet<EventId>,
     paused: bool,
     log: VecDeque<Attempt>,
     attempts: u64,
@@ -73,14 +76,27 @@ pub struct Health {
 impl Queue {
     /// Has an event wait.
     pub(super) fn push(&self, event: Arc<Event>, now: Instant) {
-        self.state.lock().events.push_back((now, event));
+        let mut state = self.state.lock();
+        if state.waiting.insert(event.id) {
+            state.events.push_back((now, event));
+        }
+        drop(state);
         self.changed.notify_one();
     }
 
     /// Has an event wait no longer.
     pub(super) fn withdraw(&self, id: EventId) {
-        self.state.lock().events.retain(|(_, event)| event.id != id);
-        self.changed.notify_one();
+        let mut state = self.state.lock();
+        if state.waiting.remove(&id) {
+            state.tidy();
+        }
+    }
+
+    /// Has nothing wait any longer.
+    pub(super) fn clear(&self) {
+        let mut state = self.state.lock();
+        state.waiting.clear();
+        state.events.clear();
     }
 
     /// Holds everything back, or no longer.
@@ -91,23 +107,28 @@ impl Queue {
         }
     }
 
-    /// The first events, at most so many, once there are any and they may be sent. They stay in the queue.
-    pub(super) async fn first(&self, most: usize) -> Vec<(Instant, Arc<Event>)> {
+    /// The first events, at most so many, once there are any and they may be sent; and whether they had to be waited for.
+    /// They stay in the queue.
+    pub(super) async fn first(&self, most: usize) -> (Vec<(Instant, Arc<Event>)>, bool) {
+        let mut waited = false;
         loop {
             {
                 let mut state = self.state.lock();
-                state.busy = !state.paused && !state.events.is_empty();
+                state.busy = !state.paused && !state.waiting.is_empty();
                 if state.busy {
-                    return state.events.iter().take(most).cloned().collect();
+                    let State { events, waiting, .. } = &*state;
+                    let first = events.iter().filter(|(_, event)| waiting.contains(&event.id));
+                    return (first.take(most).cloned().collect(), waited);
                 }
             }
+            waited = true;
             self.changed.notified().await;
         }
     }
 
     /// Whether there are so many.
     pub(super) fn has(&self, count: usize) -> bool {
-        self.state.lock().events.len() >= count
+        self.state.lock().waiting.len() >= count
     }
 
     /// Takes note of an attempt, which took these events if it succeeded.
@@ -119,7 +140,7 @@ impl Queue {
             state.failures += 1;
         } else {
             state.delivered += events.len() as u64;
-            state.events.retain(|(_, event)| !events.contains(&event.id));
+            state.remove(events);
         }
         if state.log.len() == LOG {
             state.log.pop_front();
@@ -127,17 +148,9 @@ impl Queue {
         state.log.push_back(attempt);
     }
 
-    /// Takes out what has waited for so long, at a time when nothing was taken.
-    pub(super) fn expire(&self, failing_since: Instant, patience: Duration, now: Instant) -> Vec<EventId> {
-        let mut expired = Vec::new();
-        self.state.lock().events.retain(|(since, event)| {
-            let is_over = now.saturating_duration_since((*since).max(failing_since)) >= patience;
-            if is_over {
-                expired.push(event.id);
-            }
-            !is_over
-        });
-        expired
+    /// Takes events out that were not taken.
+    pub(super) fn give_up(&self, events: &[EventId]) {
+        self.state.lock().remove(events);
     }
 
     /// Waits until it is time for another attempt.
@@ -149,14 +162,14 @@ impl Queue {
     /// Whether nothing will happen for a while: nothing waits, or what waits is held back or waits for another try.
     pub(super) fn is_at_rest(&self, now: Instant) -> bool {
         let state = self.state.lock();
-        state.events.is_empty() || state.paused || state.next_try.is_some_and(|at| at > now)
+        state.waiting.is_empty() || state.paused || state.next_try.is_some_and(|at| at > now)
     }
 
     /// How the endpoint does.
     pub(super) fn health(&self, now: Instant) -> Health {
         let state = self.state.lock();
         Health {
-            waiting: state.events.len(),
+            waiting: state.waiting.len(),
             oldest: state.events.front().map_or(Duration::ZERO, |(since, _)| now.saturating_duration_since(*since)),
             attempts: state.attempts,
             failures: state.failures,
@@ -164,5 +177,20 @@ impl Queue {
             log: state.log.iter().cloned().collect(),
             paused: state.paused,
         }
+    }
+}
+
+impl State {
+    fn remove(&mut self, events: &[EventId]) {
+        for id in events {
+            self.waiting.remove(id);
+        }
+        self.tidy();
+    }
+
+    /// Forgets what is to be passed over, if it comes first.
+    fn tidy(&mut self) {
+        let Self { events, waiting, .. } = self;
+        while events.pop_front_if(|(_, event)| !waiting.contains(&event.id)).is_some() {}
     }
 }

@@ -51,13 +51,15 @@ impl Sender {
         let most = if endpoint.batch { BATCH } else { 1 };
         let (mut streak, mut request) = (None::<Streak>, None);
         loop {
-            let mut first = self.queue.first(most).await;
+            let (mut first, waited) = self.queue.first(most).await;
+            if waited {
+                // What failed before is over, one way or the other.
+                streak = None;
+            }
             if endpoint.batch && first.len() < BATCH && streak.is_none() {
                 first = self.gather(first).await;
             }
-            if first.is_empty() {
-                continue;
-            }
+            let Some(since) = first.first().map(|(since, _)| *since) else { continue };
             let events: Vec<_> = first.into_iter().map(|(_, event)| event).collect();
             let sent = self.request(request.take(), &events);
             let (at_ms, start) = (unix_ms(), super::now());
@@ -90,14 +92,16 @@ impl Sender {
             self.metrics.webhook_failures_total.add(1);
             let run = Streak { since: streak.map_or(now, |streak| streak.since), count: attempt.attempt };
             streak = Some(run);
-            let pause = self.schedule.pause(run.count);
+            let is_over = now.saturating_duration_since(since.max(run.since)) >= self.schedule.patience;
+            // What comes after it has not been tried yet.
+            let pause = if is_over { self.schedule.pause(1) } else { self.schedule.pause(run.count) };
             attempt.again_in = Some(pause);
             self.log_failure(&attempt, &failure);
             self.queue.attempted(attempt, &[], now);
-            let over = self.queue.expire(run.since, self.schedule.patience, now);
-            if !over.is_empty() {
+            if is_over {
+                self.queue.give_up(&sent.events);
                 let (app, endpoint) = (self.app.id.clone(), self.endpoint.clone());
-                self.report(Input::GivenUp { app, endpoint, events: over, why: failure }).await;
+                self.report(Input::GivenUp { app, endpoint, events: sent.events, why: failure }).await;
             } else {
                 request = Some(sent);
             }
@@ -111,7 +115,7 @@ impl Sender {
         while super::now() < until && !self.queue.has(BATCH) {
             sleep(BATCH_LOOK).await;
         }
-        self.queue.first(BATCH).await
+        self.queue.first(BATCH).await.0
     }
 
     /// The request for what waits: the one that failed, if that begins with it.

@@ -12,6 +12,7 @@ const SMALL: usize = 100;
 const COUNT_PAUSE: Duration = Duration::from_secs(5);
 /// After one `cache_miss` there is at least so long until the next one for the same channel, unless it was filled (K7).
 pub(super) const MISS_PAUSE: Duration = Duration::from_secs(10);
+const MISS_PAUSE_MS: u64 = 10_000;
 
 /// A channel.
 #[derive(Debug, Default)]
@@ -19,7 +20,7 @@ pub(super) struct Standing {
     pub(super) occupied: Fact,
     pub(super) members: HashMap<String, Fact>,
     pub(super) count: Count,
-    pub(super) miss: Option<Miss>,
+    pub(super) miss: Miss,
 }
 
 /// Something that is so or not.
@@ -31,6 +32,8 @@ pub(super) struct Fact {
     since: Option<Instant>,
     /// Whether it will be looked at again.
     timed: bool,
+    /// Whether it was decided to tell, and is not told yet.
+    asked: bool,
 }
 
 /// A number of subscribers.
@@ -43,15 +46,17 @@ pub(super) struct Count {
     /// Before that nothing is told.
     hold: Option<Instant>,
     timed: bool,
+    asked: bool,
 }
 
 /// That a cache channel had nothing for a newcomer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Miss {
-    /// Back ends are to hear of it.
-    Waiting,
-    /// They were told then.
-    Told(Instant),
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Miss {
+    /// Whether back ends are to hear of it.
+    waits: bool,
+    asked: bool,
+    /// When they were told last, in milliseconds since 1970.
+    told: Option<u64>,
 }
 
 /// What a difference calls for.
@@ -80,7 +85,7 @@ impl Fact {
 
     /// What is due at `now`: what begins is told at once, what ends once it has not come back for `debounce`.
     pub(super) fn due(&mut self, now: Instant, debounce: Duration) -> Due {
-        if self.is == self.told {
+        if self.is == self.told || self.asked {
             return Due::Never;
         }
         let at = *self.since.get_or_insert(now) + if self.is { Duration::ZERO } else { debounce };
@@ -92,12 +97,22 @@ impl Fact {
         self.timed = false;
     }
 
+    /// Takes note whether it was decided to tell it, and that is not in force yet.
+    pub(super) fn ask(&mut self, asked: bool) {
+        self.asked = asked;
+    }
+
     pub(super) fn is(&self) -> bool {
         self.is
     }
 
     pub(super) fn told(&self) -> bool {
         self.told
+    }
+
+    /// Whether it has ended, and nobody has said so.
+    pub(super) fn is_to_end(&self) -> bool {
+        self.told && !self.is && !self.asked
     }
 
     fn is_blank(&self) -> bool {
@@ -115,9 +130,9 @@ impl Count {
         (self.told, self.at) = (told, Some(now));
     }
 
-    /// Forgets what back ends know.
-    fn forget(&mut self) {
-        (self.told, self.at) = (0, None);
+    /// Takes note whether it was decided to tell it, and that is not in force yet.
+    pub(super) fn ask(&mut self, asked: bool) {
+        self.asked = asked;
     }
 
     /// Takes note that nothing is to be told before `until`, when it is known again who is there.
@@ -127,7 +142,7 @@ impl Count {
 
     /// What is due at `now`.
     pub(super) fn due(&mut self, now: Instant) -> Due {
-        if self.is == self.told {
+        if self.is == self.told || self.asked {
             return Due::Never;
         }
         let pause = self.at.filter(|_| self.is > SMALL).map(|at| at + COUNT_PAUSE);
@@ -148,6 +163,56 @@ impl Count {
     }
 }
 
+impl Miss {
+    /// Takes note that somebody found nothing.
+    pub(super) fn set(&mut self, now_ms: u64) {
+        self.waits |= self.is_news(now_ms);
+    }
+
+    /// Takes note that there is something now; whether back ends know otherwise.
+    pub(super) fn fill(&mut self) -> bool {
+        self.waits = false;
+        self.told.is_some()
+    }
+
+    /// Takes note that back ends count as not told, as there was something since.
+    pub(super) fn forget(&mut self) {
+        self.told = None;
+    }
+
+    /// Takes note that back ends are told.
+    pub(super) fn tell(&mut self, at_ms: u64) {
+        self.told = Some(at_ms);
+    }
+
+    /// Whether back ends may be told then.
+    pub(super) fn is_news(&self, at_ms: u64) -> bool {
+        self.told.is_none_or(|told| at_ms >= told.saturating_add(MISS_PAUSE_MS))
+    }
+
+    /// Takes note whether it was decided to tell it, and that is not in force yet.
+    pub(super) fn ask(&mut self, asked: bool) {
+        (self.waits, self.asked) = (false, asked);
+    }
+
+    fn give_up(&mut self) {
+        self.waits |= std::mem::take(&mut self.asked);
+    }
+
+    pub(super) fn is_due(&self) -> bool {
+        self.waits && !self.asked
+    }
+
+    pub(super) fn told(&self) -> Option<u64> {
+        self.told
+    }
+
+    /// Forgets what was told so long ago that it may be told again.
+    pub(super) fn tidy(&mut self, now_ms: u64) {
+        self.told = self.told.filter(|_| !self.is_news(now_ms));
+    }
+}
+
 fn due(at: Instant, now: Instant, timed: &mut bool) -> Due {
     match at <= now {
         true => Due::Now,
@@ -157,18 +222,27 @@ fn due(at: Instant, now: Instant, timed: &mut bool) -> Due {
 }
 
 impl Standing {
-    /// Forgets what back ends know.
+    /// What is left once it is unknown what back ends know.
     pub(super) fn forget(&mut self) {
-        self.occupied.tell(false);
-        self.members.values_mut().for_each(|fact| fact.tell(false));
-        self.count.forget();
-        self.miss = None;
+        let forget = |fact: &mut Fact| *fact = Fact { told: false, timed: false, asked: false, ..*fact };
+        forget(&mut self.occupied);
+        self.members.values_mut().for_each(forget);
+        self.count = Count { is: self.count.is, ..Count::default() };
+        self.miss = Miss { waits: self.miss.waits, ..Miss::default() };
+    }
+
+    /// Takes note that what was decided and is not in force yet never will be.
+    pub(super) fn give_up(&mut self) {
+        self.occupied.ask(false);
+        self.members.values_mut().for_each(|fact| fact.ask(false));
+        self.count.ask(false);
+        self.miss.give_up();
     }
 
     /// Whether there is nothing to remember.
     pub(super) fn is_blank(&self) -> bool {
         let Count { is, told, .. } = self.count;
-        self.occupied.is_blank() && self.members.is_empty() && is == 0 && told == 0 && self.miss.is_none()
+        self.occupied.is_blank() && self.members.is_empty() && is == 0 && told == 0 && self.miss == Miss::default()
     }
 
     /// Forgets members that are not there, as back ends know.

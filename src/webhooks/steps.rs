@@ -1,26 +1,29 @@
 //! What a step does to the state, wherever it comes from, and the steps that make the state anew.
 
 use super::book::{Book, Dead, Open};
-use super::desk::{About, Desk, Job, Key, MOST_NODES, MOST_RECENT, Now, PART, Where};
+use super::desk::{About, Desk, Job, Key, MOST_NODES, Now, PART};
 use super::event::{Event, EventId};
 use super::op::Op;
-use super::standing::{Fact, MISS_PAUSE, Miss, Standing};
+use super::standing::{Fact, MISS_PAUSE, Standing};
 use crate::app::EventKind;
 use std::sync::Arc;
 
+/// Why an event is a dead letter at once.
+const FULL: &str = "as much as may waits for the endpoint already";
+
 impl Desk {
-    /// Does a step. Of apps that there are not, and of events that are known already, nothing becomes.
+    /// Does a step. What it does is the same on every node; of events that are known already nothing becomes.
     pub(super) fn apply(&mut self, op: Op, now: Now) {
         match op {
-            Op::Tell { event, to } => self.take_in(event, to, now),
+            Op::Tell { event, to, full } => self.take_in(&event.into(), to, full, now),
             Op::Done { app, endpoint, events } => {
                 for id in events {
-                    self.close(&app, &endpoint, id, now);
+                    self.close(&app, &endpoint, id);
                 }
             }
             Op::Dead { app, endpoint, events, at_ms, why } => {
                 for id in events {
-                    if let Some(event) = self.close(&app, &endpoint, id, now) {
+                    if let Some(event) = self.close(&app, &endpoint, id) {
                         self.keep_dead(&app, &endpoint, Dead { event, at_ms, why: why.clone() });
                     }
                 }
@@ -28,107 +31,104 @@ impl Desk {
             Op::Replay { app, endpoint, events } => {
                 let Some(book) = self.books.get_mut(&app) else { return };
                 let events: Vec<_> = events.into_iter().filter_map(|id| book.exhume(&endpoint, id)).collect();
-                events.into_iter().for_each(|event| self.open(&event, vec![endpoint.clone()]));
-            }
-            Op::Missed { app, channel } => {
-                let Some(standing) = self.standing(&app, &channel) else { return };
-                if standing.miss.is_none_or(|miss| matches!(miss, Miss::Told(at) if at + MISS_PAUSE <= now.at)) {
-                    standing.miss = Some(Miss::Waiting);
+                for event in events {
+                    let home = self.home(&app, &event.channel);
+                    self.open(&event, vec![endpoint.clone()], home);
                 }
-                self.look(&app, &channel, &About::Miss, now);
             }
             Op::Filled { app, channel } => {
-                if let Some(book) = self.books.get_mut(&app) {
-                    book.channels.get_mut(&channel).into_iter().for_each(|standing| standing.miss = None);
-                    book.tidy(&channel);
+                self.standing(&app, &channel).miss.forget();
+                self.tidy(&app, &channel);
+            }
+            Op::Ready { node } => {
+                self.leaving.remove(&node);
+                if self.ready.len() < MOST_NODES && self.ready.insert(node) {
+                    self.hand_over(now);
                 }
+            }
+            Op::Leaving { node } => {
+                self.ready.remove(&node);
+                if self.leaving.len() < MOST_NODES {
+                    self.leaving.insert(node);
+                }
+                self.look_at_all(now);
+            }
+            Op::Gone { node } => {
+                self.ready.remove(&node);
+                self.leaving.remove(&node);
+                self.hand_over(now);
             }
             Op::Occupied { app, channels } => {
-                for channel in channels {
-                    self.standing(&app, &channel).into_iter().for_each(|standing| standing.occupied.tell(true));
-                }
+                channels.iter().for_each(|channel| self.standing(&app, channel).occupied.tell(true));
             }
             Op::Members { app, channel, users } => {
-                let Some(standing) = self.standing(&app, &channel) else { return };
-                for user in users {
-                    standing.members.entry(user).or_default().tell(true);
-                }
+                let standing = self.standing(&app, &channel);
+                users.into_iter().for_each(|user| standing.members.entry(user).or_default().tell(true));
             }
             Op::Counted { app, channel, count } => {
                 let until = now.at + self.rules.debounce;
-                let Some(standing) = self.standing(&app, &channel) else { return };
+                let standing = self.standing(&app, &channel);
                 standing.count.tell(count, now.at);
                 standing.count.hold(until);
             }
-            Op::Open { event, owner, to } => {
-                let owner = owner.unwrap_or(event.id.node);
-                self.open_for(&event.into(), to, owner);
-            }
-            Op::Adopt { app, events, node } => self.adopt(&app, &events, node),
+            Op::Missed { app, channel, time_ms } => self.miss(&app, &channel, time_ms, now),
+            Op::Open { event, to, sender } => self.open(&event.into(), to, sender),
             Op::Buried { event, endpoint, at_ms, why } => {
                 let app = event.app.clone();
                 self.keep_dead(&app, &endpoint, Dead { event: event.into(), at_ms, why });
             }
-            Op::Undo { event } => self.forget(&event, now),
-            Op::Recall { event, to } => {
-                let event = Arc::new(event);
-                self.note(&event, now);
-                self.open(&event, to);
-            }
-            // What follows from it is for whoever takes over a state.
-            Op::Lately { .. } => {}
-            Op::Until { time_ms } => self.as_of = self.as_of.max(time_ms),
             Op::Heard { last } => {
                 self.is_news(last);
             }
+            // These are about the log.
+            Op::Ask { .. } | Op::State { .. } | Op::At { .. } => {}
         }
     }
 
     /// The steps that make the state anew.
     pub(super) fn steps(&self) -> Vec<Op> {
+        let ready = self.ready.iter().map(|node| Op::Ready { node: *node });
+        let leaving = self.leaving.iter().map(|node| Op::Leaving { node: *node });
         let heard =
             self.heard.iter().map(|(node, number)| Op::Heard { last: EventId { node: *node, number: *number } });
-        let lately: Vec<_> = self.lately().map(|event| event.id).collect();
-        let lately = lately.chunks(PART).map(|part| Op::Lately { events: part.to_vec() });
-        let until = [Op::Until { time_ms: self.as_of }];
-        until
-            .into_iter()
-            .chain(lately)
-            .chain(heard)
-            .chain(self.books.iter().flat_map(|(app, book)| book.steps(app)))
-            .collect()
+        ready.chain(leaving).chain(heard).chain(self.books.iter().flat_map(|(app, book)| book.steps(app))).collect()
     }
 
-    /// An event that was decided, here or elsewhere: from now on back ends count as told.
-    fn take_in(&mut self, event: Event, to: Vec<String>, now: Now) {
-        let was_missed = event.kind != EventKind::ClientEvent && self.is_lately(event.time_ms);
-        if !self.is_news(event.id) && (!was_missed || self.lately().any(|known| known.id == event.id)) {
-            return;
-        }
-        let event = Arc::new(event);
-        self.note(&event, now);
-        self.open(&event, to);
+    /// Forgets the state for the one that `steps` make. What this node has to send is decided anew.
+    pub(super) fn replace(&mut self, steps: Vec<Op>, now: Now) {
+        self.books.values_mut().for_each(Book::forget);
+        self.heard.clear();
+        self.ready.clear();
+        self.leaving.clear();
+        self.out.jobs.clear();
+        self.out.reset = true;
+        steps.into_iter().for_each(|op| self.apply(op, now));
+        self.look_at_all(now);
     }
 
-    /// Takes note that back ends are told how a channel stands.
-    fn note(&mut self, event: &Arc<Event>, now: Now) {
-        self.as_of = self.as_of.max(event.time_ms);
-        if event.kind == EventKind::ClientEvent {
-            return;
+    /// An event that was decided, here or elsewhere: from now on back ends count as told, unless they do already.
+    fn take_in(&mut self, event: &Arc<Event>, to: Vec<String>, full: Vec<String>, now: Now) {
+        let is_mine = event.id.node == self.me.0;
+        if is_mine {
+            self.mark(event, false);
         }
-        if self.recent.len() == MOST_RECENT {
-            self.recent.pop_front();
+        if self.is_news(event.id) && !self.is_told(event) {
+            self.tell_standing(event, now);
+            let home = self.home(&event.app, &event.channel);
+            self.open(event, to, home);
+            for endpoint in full {
+                self.out.overflowed += usize::from(is_mine);
+                let dead = Dead { event: event.clone(), at_ms: event.time_ms, why: FULL.to_owned() };
+                self.keep_dead(&event.app, &endpoint, dead);
+            }
         }
-        self.recent.push_back(event.clone());
-        if event.takes_turns() && self.is_told(event) {
-            // Another node has told it as well.
-            self.supersede(event);
+        if let Some(about) = About::of(event) {
+            self.look(&event.app, &event.channel, &about, now);
         }
-        self.tell_standing(event, now);
     }
 
     /// Whether back ends know already what an event tells them.
-    pub(super) fn is_told(&self, event: &Event) -> bool {
+    fn is_told(&self, event: &Event) -> bool {
         let standing = self.books.get(&event.app).and_then(|book| book.channels.get(&event.channel));
         let occupied = standing.is_some_and(|standing| standing.occupied.told());
         let member = |user: &String| standing.and_then(|standing| standing.members.get(user)).is_some_and(Fact::told);
@@ -138,40 +138,45 @@ impl Desk {
             EventKind::ChannelVacated => !occupied,
             EventKind::MemberAdded => is_member,
             EventKind::MemberRemoved => !is_member,
-            EventKind::ClientEvent | EventKind::CacheMiss | EventKind::SubscriptionCount => false,
+            EventKind::SubscriptionCount => {
+                standing.map_or(0, |standing| standing.count.told()) == event.count.unwrap_or_default()
+            }
+            EventKind::CacheMiss => standing.is_some_and(|standing| !standing.miss.is_news(event.time_ms)),
+            EventKind::ClientEvent => false,
         }
     }
 
     /// Makes what back ends know what an event tells them.
-    pub(super) fn tell_standing(&mut self, event: &Event, now: Now) {
-        let Some(standing) = self.standing(&event.app, &event.channel) else { return };
-        let member = |standing: &mut Standing, told| {
-            let user = event.user.clone().unwrap_or_default();
-            standing.members.entry(user.clone()).or_default().tell(told);
-            standing.tidy(&user);
-        };
+    fn tell_standing(&mut self, event: &Event, now: Now) {
+        let (app, channel) = (&event.app, &event.channel);
+        if event.kind == EventKind::CacheMiss {
+            return self.miss(app, channel, event.time_ms, now);
+        }
+        let standing = self.standing(app, channel);
         match event.kind {
             EventKind::ChannelOccupied => standing.occupied.tell(true),
             EventKind::ChannelVacated => standing.occupied.tell(false),
-            EventKind::MemberAdded => member(standing, true),
-            EventKind::MemberRemoved => member(standing, false),
-            EventKind::SubscriptionCount => standing.count.tell(event.count.unwrap_or_default(), now.at),
-            EventKind::CacheMiss => {
-                standing.miss = Some(Miss::Told(now.at));
-                let (app, channel) = (event.app.clone(), event.channel.clone());
-                self.later(now.at + MISS_PAUSE, Key { app, channel, about: About::Miss });
+            EventKind::MemberAdded | EventKind::MemberRemoved => {
+                let user = event.user.clone().unwrap_or_default();
+                let told = event.kind == EventKind::MemberAdded;
+                standing.members.entry(user.clone()).or_default().tell(told);
+                standing.tidy(&user);
             }
-            EventKind::ClientEvent => {}
+            EventKind::SubscriptionCount => standing.count.tell(event.count.unwrap_or_default(), now.at),
+            EventKind::CacheMiss | EventKind::ClientEvent => {}
         }
-        self.books.get_mut(&event.app).into_iter().for_each(|book| book.tidy(&event.channel));
+        self.tidy(app, channel);
+    }
+
+    /// Takes note that back ends know that a cache channel is empty.
+    fn miss(&mut self, app: &str, channel: &str, time_ms: u64, now: Now) {
+        self.standing(app, channel).miss.tell(time_ms);
+        let key = Key { app: app.to_owned(), channel: channel.to_owned(), about: About::Miss };
+        self.later(now.at + MISS_PAUSE, key);
     }
 
     /// Whether an event was not known yet; those before it on its node are known from then on as well.
     fn is_news(&mut self, id: EventId) -> bool {
-        // What this node has not decided nobody else can have heard of.
-        if id.node == self.me.0 && id.number > self.number {
-            return false;
-        }
         let known = self.heard.entry(id.node).or_insert(0);
         let is_news = id.number > *known;
         *known = (*known).max(id.number);
@@ -181,68 +186,56 @@ impl Desk {
         is_news
     }
 
-    fn standing(&mut self, app: &str, channel: &str) -> Option<&mut Standing> {
-        Some(self.books.get_mut(app)?.channels.entry(channel.to_owned()).or_default())
+    fn standing(&mut self, app: &str, channel: &str) -> &mut Standing {
+        let book = self.books.entry(app.to_owned()).or_default();
+        book.channels.entry(channel.to_owned()).or_default()
     }
 
-    fn open(&mut self, event: &Arc<Event>, to: Vec<String>) {
-        self.open_for(event, to, event.id.node);
+    fn tidy(&mut self, app: &str, channel: &str) {
+        self.books.get_mut(app).into_iter().for_each(|book| book.tidy(channel));
     }
 
-    /// Has an event wait that `owner` sends.
-    fn open_for(&mut self, event: &Arc<Event>, to: Vec<String>, owner: u64) {
-        let here = self.place.sends(self.me, owner, event);
-        let Some(book) = self.books.get_mut(&event.app) else { return };
-        self.out.orphaned += to.iter().filter(|endpoint| !book.has(endpoint)).count();
-        let new = book.open(event.clone(), to, owner, here);
-        if !here || new.is_empty() {
-            return;
-        }
-        let app = &event.app;
-        self.out.jobs.extend(new.into_iter().map(|endpoint| (app.clone(), endpoint, Job::Send(event.clone()))));
-        if owner != self.me.0 && self.place.acts {
-            let op = Op::Adopt { app: app.clone(), events: vec![event.id], node: self.me.0 };
-            self.out.ops.push((op, Where::Here));
-            self.adopt(&event.app, &[event.id], self.me.0);
+    /// Has an event wait that `sender` sends, unless more of the channel waits already.
+    fn open(&mut self, event: &Arc<Event>, to: Vec<String>, sender: Option<u64>) {
+        let book = self.books.entry(event.app.clone()).or_default();
+        let new = book.add(event.clone(), to, sender);
+        if book.sender(&event.channel) == Some(self.me.0) {
+            let send = |endpoint| (event.app.clone(), endpoint, Job::Send(event.clone()));
+            self.out.jobs.extend(new.into_iter().map(send));
         }
     }
 
-    /// Takes note of who sends events.
-    fn adopt(&mut self, app: &str, events: &[EventId], node: u64) {
-        for id in events {
-            let Some(book) = self.books.get_mut(app) else { return };
-            let Some(open) = book.open.get_mut(id) else { continue };
-            open.owner = node;
-            let (event, to, was) = (open.event.clone(), open.to.clone(), open.here);
-            let here = self.place.sends(self.me, node, &event);
-            book.move_to(*id, here);
-            if here != was {
-                let job = |endpoint| {
-                    let job = if here { Job::Send(event.clone()) } else { Job::Withdraw(*id) };
-                    (app.to_owned(), endpoint, job)
+    /// Has what nobody sends, or a node that is gone, sent by others.
+    fn hand_over(&mut self, now: Now) {
+        let mut books = std::mem::take(&mut self.books);
+        for (app, book) in &mut books {
+            let is_gone = |node: Option<u64>| !node.is_some_and(|node| self.nodes().any(|known| known == node));
+            let moved = book.hand_over(is_gone, |channel| self.home(app, channel));
+            for (old, new, Open { event, to }) in moved.into_iter().filter(|(old, new, _)| old != new) {
+                let job = match (old, new) {
+                    (_, Some(node)) if node == self.me.0 => Job::Send(event),
+                    (Some(node), _) if node == self.me.0 => Job::Withdraw(event.id),
+                    _ => continue,
                 };
-                self.out.jobs.extend(to.into_iter().map(job));
+                self.out.jobs.extend(to.into_iter().map(|endpoint| (app.clone(), endpoint, job.clone())));
             }
         }
+        self.books = books;
+        self.look_at_all(now);
     }
 
-    /// Has an event no longer wait for an endpoint. What was held back for it is decided.
-    fn close(&mut self, app: &str, endpoint: &str, id: EventId, now: Now) -> Option<Arc<Event>> {
-        let book = self.books.get_mut(app)?;
-        let here = book.open.get(&id).is_some_and(|open| open.here);
-        let event = book.close(endpoint, id)?;
-        if here {
+    /// Has an event no longer wait for an endpoint.
+    fn close(&mut self, app: &str, endpoint: &str, id: EventId) -> Option<Arc<Event>> {
+        let (event, sender) = self.books.get_mut(app)?.close(endpoint, id)?;
+        if sender == Some(self.me.0) {
             self.out.jobs.push((app.to_owned(), endpoint.to_owned(), Job::Withdraw(id)));
-        } else if !book.is_abroad(&event.channel) {
-            self.look_at_channel(app, &event.channel, now);
         }
         Some(event)
     }
 
     fn keep_dead(&mut self, app: &str, endpoint: &str, dead: Dead) {
-        if let Some(book) = self.books.get_mut(app) {
-            self.out.forgotten += book.bury(endpoint, dead, self.rules.dead_letters);
-        }
+        let book = self.books.entry(app.to_owned()).or_default();
+        self.out.forgotten += book.bury(endpoint, dead, self.rules.dead_letters);
     }
 }
 
@@ -262,10 +255,12 @@ impl Book {
             if standing.count.told() > 0 {
                 steps.push(Op::Counted { app: app(), channel: channel.clone(), count: standing.count.told() });
             }
+            let missed = standing.miss.told();
+            steps.extend(missed.map(|time_ms| Op::Missed { app: app(), channel: channel.clone(), time_ms }));
         }
-        for Open { event, to, owner, .. } in self.open.values() {
-            let owner = Some(*owner).filter(|owner| *owner != event.id.node);
-            steps.push(Op::Open { event: (**event).clone(), owner, to: to.clone() });
+        for Open { event, to } in self.open() {
+            let sender = self.sender(&event.channel);
+            steps.push(Op::Open { event: (**event).clone(), to: to.clone(), sender });
         }
         for (endpoint, letters) in &self.dead {
             steps.extend(letters.iter().map(|Dead { event, at_ms, why }| Op::Buried {

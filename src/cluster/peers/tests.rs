@@ -51,7 +51,7 @@ fn words(to_do: &[Do]) -> String {
         Do::Forget(node) => format!("forget {}", node.0),
         Do::Ask(node) => format!("ask {}", node.0),
         Do::TellAll(_) => "tell all".to_owned(),
-        Do::HandOn(node, memo) => format!("hand on {} bytes of {}", memo.len(), node.0),
+        Do::Note => "note".to_owned(),
         Do::End(..) => "end".to_owned(),
         Do::Repeat(node, _, away) => format!("repeat {} s for {}", away.as_secs(), node.0),
         Do::Repeated(node, _, complete) => format!("{} repeated, complete {complete}", node.0),

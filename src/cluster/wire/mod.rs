@@ -107,11 +107,13 @@ pub enum Said {
         /// Nodes of which that is longer, and how long.
         longer: Vec<(NodeId, Duration)>,
     },
-    /// Something that is not for nodes as such, but for what runs on them.
-    Memo {
+    /// In the log: something that is not for nodes as such, but for what runs on them.
+    Entry {
         /// What; only those who wrote it understand it.
         bytes: Bytes,
     },
+    /// There is more in the log.
+    Noted,
     /// The node has repeated what it said.
     Repeated {
         /// Who asked, and the number of what each asked with last.
@@ -165,7 +167,8 @@ impl Said {
             Self::Again { .. } => 9,
             Self::Back { .. } => 10,
             Self::Repeated { .. } => 11,
-            Self::Memo { .. } => 12,
+            Self::Entry { .. } => 12,
+            Self::Noted => 13,
         }
     }
 
@@ -174,7 +177,7 @@ impl Said {
         match self {
             Self::Event { frame, .. } => frame.size(),
             Self::Again { envelope, .. } => envelope.len(),
-            Self::Memo { bytes } => bytes.len(),
+            Self::Entry { bytes } => bytes.len(),
             Self::Changed { told, .. } | Self::All { told, .. } => told.iter().map(Told::size).sum(),
             _ => 0,
         }
@@ -208,8 +211,8 @@ impl Said {
                 facts::put(out, told);
             }
             Self::Ask { node } => out.put_u64(node.0),
-            Self::Memo { bytes } => put_bytes(out, bytes),
-            Self::Leaving => {}
+            Self::Entry { bytes } => put_bytes(out, bytes),
+            Self::Leaving | Self::Noted => {}
             Self::EndUser { app, user } => {
                 put_bytes(out, app.as_bytes());
                 put_bytes(out, user.as_str().as_bytes());
@@ -284,7 +287,8 @@ impl Said {
                 let nodes = (0..count).map(|_| node()).collect::<Option<_>>()?;
                 Self::Repeated { nodes, complete }
             }
-            12 => Self::Memo { bytes: reader.bytes()? },
+            12 => Self::Entry { bytes: reader.bytes()? },
+            13 => Self::Noted,
             _ => return None,
         })
     }

@@ -80,7 +80,7 @@ fn said() -> impl Strategy<Value = Said> {
         }),
         any::<u64>().prop_map(|node| Said::Ask { node: NodeId(node) }),
         Just(Said::Leaving),
-        proptest::collection::vec(any::<u8>(), 0..50).prop_map(|bytes| Said::Memo { bytes: bytes.into() }),
+        proptest::collection::vec(any::<u8>(), 0..50).prop_map(|bytes| Said::Entry { bytes: bytes.into() }),
         (".{1,8}", ".{1,8}").prop_map(|(app, user)| Said::EndUser { app, user: UserId::new(&user) }),
         (".{1,8}", name()).prop_map(|(app, channel)| Said::EndChannel { app, channel }),
         (time(), proptest::collection::vec(any::<u8>(), 0..50))

@@ -6,7 +6,6 @@ use super::desk::{Desk, Job, Now, Output, Rules};
 use super::event::{ClientEvent, Event, EventId};
 use super::journal::{Claim, Journal};
 use super::op::Op;
-use super::place::Place;
 use crate::app::{App, Endpoint, Endpoints, EventKind};
 use crate::hub::{Change, Transition};
 use crate::protocol::{ChannelName, NodeId, UserId};
@@ -37,9 +36,13 @@ fn endpoint() -> String {
     app().webhooks.iter().next().unwrap().0.to_owned()
 }
 
+fn desk(node: u64, rules: Rules) -> Desk {
+    Desk::new(NodeId(node), rules, [app()].iter())
+}
+
 impl World {
     fn new(node: u64, rules: Rules) -> Self {
-        let desk = Desk::new(NodeId(node), rules, [app()].iter());
+        let desk = desk(node, rules);
         Self { desk, now: Now { at: Instant::now(), ms: 1_000_000 }, told: Vec::new(), ops: Vec::new() }
     }
 
@@ -51,13 +54,23 @@ impl World {
     }
 
     fn act(&mut self) {
-        self.desk.place(Place::alone(true), self.now);
+        let me = self.desk.me.0;
+        let gone: Vec<_> = self.desk.nodes().filter(|node| *node != me).collect();
+        self.desk.out.ops.extend(gone.into_iter().map(|node| Op::Gone { node }));
+        self.desk.out.ops.push(Op::Ready { node: me });
+        self.desk.act(true, self.now);
         self.take();
     }
 
+    /// Has come into force what was decided.
     fn take(&mut self) {
-        let Output { ops, jobs, .. } = self.desk.take();
-        self.ops.extend(ops.into_iter().map(|(op, _)| op));
+        while !self.desk.out.ops.is_empty() {
+            for op in std::mem::take(&mut self.desk.out.ops) {
+                self.desk.apply(op.clone(), self.now);
+                self.ops.push(op);
+            }
+        }
+        let Output { jobs, .. } = self.desk.take();
         self.told.extend(jobs.into_iter().filter_map(|(_, _, job)| match job {
             Job::Send(event) => Some(event),
             Job::Withdraw(_) => None,
@@ -192,15 +205,16 @@ fn a_full_queue_makes_dead_letters_of_which_the_youngest_are_kept() {
     assert!(dead[0].1.why.contains("waits for the endpoint already"), "{}", dead[0].1.why);
     // What is taken makes room.
     let waiting = (1..=3).map(|number| EventId { node: 1, number }).collect();
-    world.desk.done("1", &endpoint(), waiting, world.now);
+    world.desk.done("1", &endpoint(), waiting);
+    world.take();
     world.told.clear();
     let one = EventId { node: 1, number: 7 };
-    assert_eq!(world.desk.replay("1", None, Some(&[one]), world.now), 1);
-    assert_eq!(world.desk.replay("1", None, Some(&[one]), world.now), 0);
-    assert_eq!(world.desk.replay("1", Some("another"), None, world.now), 0);
+    assert_eq!(world.desk.replay("1", None, Some(&[one])), 1);
     world.take();
+    assert_eq!(world.desk.replay("1", None, Some(&[one])), 0);
+    assert_eq!(world.desk.replay("1", Some("another"), None), 0);
     assert_eq!(world.told.iter().map(|event| event.id).collect::<Vec<_>>(), [one]);
-    assert_eq!(world.desk.replay("1", Some(&endpoint()), None, world.now), 2);
+    assert_eq!(world.desk.replay("1", Some(&endpoint()), None), 2);
 }
 
 #[test]
@@ -210,7 +224,10 @@ fn what_ends_before_the_last_stop_is_told_if_nobody_will_know_of_it() {
         world.change("a", Change::Occupied);
         world.change("a", Change::Vacated);
         world.names();
-        world.desk.stop(is_last, world.now);
+        if is_last {
+            world.desk.hurry(world.now);
+        }
+        world.desk.act(false, world.now);
         world.take();
         assert_eq!(world.names(), expect);
         world.pass(5000);
@@ -279,16 +296,16 @@ proptest! {
                     // Another process knows what the journal says, and everybody is gone.
                     restarts += 1;
                     let before = std::mem::replace(&mut world, World::new(restarts, RULES));
-                    (world.now, world.told) = (before.now, before.told);
+                    world.now = before.now;
                     for op in &before.ops {
                         world.desk.apply(op.clone(), world.now);
                     }
-                    // What waits is sent again, which back ends tell by its delivery.
                     world.desk.take();
                     world.ops = before.ops;
+                    world.act();
+                    // What waits is sent again, which back ends tell by its delivery.
+                    world.told = before.told;
                     truth = Truth::default();
-                    world.desk.place(Place::alone(true), world.now);
-                    world.take();
                 }
             }
         }
@@ -313,7 +330,7 @@ proptest! {
                 Step::Restart => {
                     let ids: Vec<_> = world.told.iter().map(|event| event.id).collect();
                     let (done, dead) = ids.split_at(ids.len() / 2);
-                    world.desk.done("1", &endpoint(), done.to_vec(), world.now);
+                    world.desk.done("1", &endpoint(), done.to_vec());
                     world.desk.bury("1", &endpoint(), dead, "because", world.now);
                     world.take();
                 }
@@ -328,11 +345,10 @@ proptest! {
     }
 }
 
-/// Steps as text, in no particular order; without those that others need to know what is unknown.
+/// Steps as text, in no particular order.
 fn lines(ops: &[Op]) -> Vec<String> {
     let mut lines: Vec<_> = ops
         .iter()
-        .filter(|op| !matches!(op, Op::Lately { .. }))
         .map(|op| {
             let mut value = serde_json::to_value(op).unwrap();
             for key in ["channels", "users"] {
@@ -372,7 +388,8 @@ fn a_journal_gives_back_what_was_written_but_for_a_line_that_was_cut() {
     journal.append(&world.ops).unwrap();
     drop(journal);
     let whole = std::fs::read_to_string(&path).unwrap();
-    assert_eq!(whole.lines().count(), world.ops.len());
+    assert_eq!(whole.lines().count(), 1 + world.ops.len());
+    // The last step is about 200 bytes long.
     for cut in 2..40 {
         std::fs::write(&path, &whole[..whole.len() - cut]).unwrap();
         let (mut journal, ops) = open(&path);
@@ -384,8 +401,54 @@ fn a_journal_gives_back_what_was_written_but_for_a_line_that_was_cut() {
         drop(journal);
         assert_eq!(open(&path).1.len(), ops.len() + 1);
     }
-    std::fs::write(&path, format!("nonsense\n{whole}")).unwrap();
+    // What makes no sense is put aside.
+    let strange = whole.replacen("}\n", "}\n{\"later\":{}}\n", 1);
+    std::fs::write(&path, &strange).unwrap();
     assert_eq!(open(&path).1.len(), world.ops.len());
+    let copy = path.with_extension("journal.strange");
+    assert_eq!(std::fs::read_to_string(&copy).unwrap(), strange);
+    std::fs::remove_file(&copy).unwrap();
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn no_other_file_is_taken_for_a_journal() {
+    let path = file("other");
+    for (text, why) in [
+        ("# notes\n", "it is no journal"),
+        ("{}\n{}\n", "it is no journal"),
+        ("x", "it is no journal"),
+        ("{\"fanfare_webhooks\":2}\n", "a later version"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let error = Claim::new(&path).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+    let folder = std::env::temp_dir();
+    assert!(Claim::new(&folder).is_err() && !folder.with_extension("lock").exists());
+    for cut in ["", "{\"fanf"] {
+        std::fs::write(&path, cut).unwrap();
+        assert!(open(&path).1.is_empty());
+    }
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_journal_that_cannot_be_made_anew_goes_on() {
+    let path = file("busy");
+    let mut world = World::acting();
+    world.change("a", Change::Occupied);
+    let (mut journal, _) = open(&path);
+    // Nothing can take the place of what is not there to be replaced.
+    let new = path.with_extension("journal.new");
+    std::fs::create_dir(&new).unwrap();
+    assert!(journal.renew(&[]).is_err());
+    journal.append(&world.ops).unwrap();
+    assert!(!journal.is_due(), "it is not tried again for every line");
+    drop(journal);
+    assert_eq!(lines(&open(&path).1), lines(&world.ops));
+    std::fs::remove_dir(&new).unwrap();
     std::fs::remove_file(&path).unwrap();
 }
 
@@ -413,7 +476,7 @@ fn a_journal_that_has_grown_is_made_anew() {
         let number = world.desk.steps().len();
         assert!(number < 200, "what is done is not kept");
         let ids = world.told.drain(..).map(|event| event.id).collect();
-        world.desk.done("1", &endpoint(), ids, world.now);
+        world.desk.done("1", &endpoint(), ids);
         world.take();
         journal.append(&std::mem::take(&mut world.ops)).unwrap();
         appended += 1;

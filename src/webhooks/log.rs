@@ -1,0 +1,498 @@
+//! The log that nodes share: every node does the same steps in the same order, so that all have one state. Pure: time is a
+//! parameter.
+//!
+//! A node that knows up to which entry it knows everything reads on from there. One that does not, because it is new or
+//! because the bus has let go of what comes next, reads all there is, and takes over the last state in it that somebody has
+//! told. If nobody has it asks, and a node in step tells its own. Where no node is in step, as at the very first, one of
+//! those that ask *founds* a state: the first one that is told is everybody's from then on.
+
+use super::desk::{Desk, Now, PART};
+use super::entry::{self, Entry, Wish};
+use super::op::{At, Op};
+use super::states::{States, parts};
+use super::view::{Neighbours, View};
+use crate::protocol::NodeId;
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+/// Between two looks whether there is more in the log, if nobody says so.
+const LOOK: Duration = Duration::from_millis(500);
+/// Between two looks whether what was read is in the log still: somebody may have emptied it.
+const CHECK: Duration = Duration::from_secs(10);
+/// Until something is tried again that the bus did not do.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
+/// Between two questions for the state.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// A node in step answers sooner, if there is one.
+const FOUND_AFTER: Duration = Duration::from_secs(3);
+/// Between those who could answer.
+const NEXT: Duration = Duration::from_secs(1);
+/// Whoever has not read to the end of the log for so long decides nothing.
+const STALE: Duration = Duration::from_secs(3);
+/// Entries after which the state is told anew, long before the bus lets go of the last one that was.
+const MANY: u64 = 4000;
+
+#[derive(Debug)]
+enum Mode {
+    /// The log cannot be had.
+    Apart,
+    /// What is known last is to be found again, by a node that was in step just before or was not.
+    Checking(bool),
+    InStep,
+    Asking(Asking),
+}
+
+#[derive(Debug, Default)]
+struct Asking {
+    /// All that was read.
+    held: Vec<(At, NodeId, Vec<Op>)>,
+    /// Up to where.
+    last: Option<Known>,
+    /// Whether that is all there was.
+    has_read_all: bool,
+    asked: Option<Instant>,
+    /// When the question was found in the log.
+    heard: Option<Instant>,
+    /// Whether this node has told a state.
+    founds: bool,
+    /// Who asks as well, and how many entries each knows of.
+    others: BTreeMap<NodeId, u64>,
+}
+
+/// Up to where the log is known.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    at: At,
+    check: u64,
+    entries: u64,
+}
+
+/// One node's view of the log.
+#[derive(Debug)]
+pub(super) struct Log {
+    me: NodeId,
+    neighbours: Neighbours,
+    mode: Mode,
+    known: Option<Known>,
+    /// What states were told, as far as they were read since this node is in step.
+    states: States,
+    /// How many entries were known when the last one was told.
+    told: u64,
+    /// Who waits for the state since which entry, and when this node tells it.
+    asked: Option<(At, Instant)>,
+    next: At,
+    /// When what is being read was asked for, and whether it is of no use any more.
+    reading: Option<(Instant, bool)>,
+    read_at: Instant,
+    check_at: Instant,
+    /// All that was in the log then has been read.
+    fresh: Option<Instant>,
+    /// What is to be appended: about the log, and steps.
+    first: VecDeque<Op>,
+    queue: VecDeque<Op>,
+    /// What is being appended.
+    saying: Vec<Op>,
+    /// What the bus has taken, each entry with when it had, and has not given back yet.
+    unseen: VecDeque<(Instant, Vec<Op>)>,
+    say_at: Instant,
+    /// Nodes of which it was said that they are ready or gone.
+    said: BTreeSet<u64>,
+    stopped: bool,
+}
+
+/// What there is to do.
+#[derive(Debug, Default)]
+pub(super) struct ToDo {
+    /// What has come into force.
+    pub(super) ops: Vec<Op>,
+    /// Whether the whole state was replaced.
+    pub(super) renew: bool,
+}
+
+impl Log {
+    pub(super) fn new(me: NodeId, now: Instant) -> Self {
+        Self {
+            me,
+            neighbours: Neighbours::default(),
+            mode: Mode::Apart,
+            known: None,
+            states: States::default(),
+            told: 0,
+            asked: None,
+            next: At::default(),
+            reading: None,
+            read_at: now,
+            check_at: now,
+            fresh: None,
+            first: VecDeque::new(),
+            queue: VecDeque::new(),
+            saying: Vec::new(),
+            unseen: VecDeque::new(),
+            say_at: now,
+            said: BTreeSet::new(),
+            stopped: false,
+        }
+    }
+
+    /// Takes note of what a journal says about how far the log is known.
+    pub(super) fn remember(&mut self, op: &Op) {
+        if let Op::At { at, check, known } = op {
+            self.known = Some(Known { at: *at, check: *check, entries: *known });
+        }
+    }
+
+    /// What a journal is to say about that.
+    pub(super) fn at(&self) -> Option<Op> {
+        let known = self.known.filter(|_| matches!(self.mode, Mode::InStep));
+        known.map(|Known { at, check, entries }| Op::At { at, check, known: entries })
+    }
+
+    /// Takes note of which nodes there are, and how large an entry may be.
+    pub(super) fn view(&mut self, view: View, most: usize, desk: &mut Desk, now: Now) {
+        let was_up = self.neighbours.is_up();
+        self.neighbours.see(view, most, now.at);
+        match (was_up, self.neighbours.is_up()) {
+            (false, true) => {
+                let known = self.known;
+                self.begin(known.map_or_else(|| Mode::Asking(Asking::default()), |_| Mode::Checking(false)), now.at);
+                self.next = known.map_or_else(At::default, |known| known.at);
+            }
+            (true, false) => {
+                self.begin(Mode::Apart, now.at);
+                desk.act(false, now);
+                self.give_up(desk, now);
+            }
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, mode: Mode, now: Instant) {
+        self.mode = mode;
+        (self.next, self.fresh, self.read_at, self.asked) = (At::default(), None, now, None);
+        self.states = States::default();
+        self.first.clear();
+        if let Some((_, is_useless)) = &mut self.reading {
+            *is_useless = true;
+        }
+    }
+
+    /// Takes note that there is more in the log.
+    pub(super) fn noted(&mut self, now: Instant) {
+        self.read_at = self.read_at.min(now);
+    }
+
+    /// Takes note of what was decided, which is to be appended.
+    pub(super) fn say(&mut self, ops: Vec<Op>) {
+        self.queue.extend(ops);
+    }
+
+    /// Steps that wait to be appended.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether everything was said, or cannot be.
+    pub(super) fn is_said(&self) -> bool {
+        !self.neighbours.is_up() || self.queue.is_empty() && self.saying.is_empty() && self.unseen.is_empty()
+    }
+
+    /// Takes note whether the bus has taken what was to be appended. If not it may be in the log all the same: what must
+    /// not be lost is appended again, and does nothing the second time; what else was decided is decided anew.
+    pub(super) fn appended(&mut self, done: bool, desk: &mut Desk, now: Now) {
+        self.unseen.push_back((now.at, std::mem::take(&mut self.saying)));
+        if !done {
+            self.say_at = now.at + TRY_AGAIN;
+            self.give_up(desk, now);
+        }
+    }
+
+    fn give_up(&mut self, desk: &mut Desk, now: Now) {
+        self.first.clear();
+        let unseen = self.unseen.drain(..).flat_map(|(_, ops)| ops);
+        self.queue = unseen.chain(self.queue.drain(..)).filter(Op::matters).collect();
+        self.said.clear();
+        if let Mode::Asking(asking) = &mut self.mode {
+            (asking.asked, asking.founds) = (None, false);
+        }
+        desk.give_up(now);
+    }
+
+    /// Does what was read. `None` if nothing could be.
+    pub(super) fn read(&mut self, entries: Option<Vec<Entry>>, desk: &mut Desk, now: Now) -> ToDo {
+        let mut to_do = ToDo::default();
+        let Some((began, is_useless)) = self.reading.take() else { return to_do };
+        self.read_at = now.at;
+        if is_useless {
+            return to_do;
+        }
+        let Some(entries) = entries else {
+            self.read_at = now.at + TRY_AGAIN;
+            return to_do;
+        };
+        if entries.is_empty() {
+            self.fresh = Some(began);
+            self.read_at = now.at + LOOK;
+            if self.unseen.front().is_some_and(|(taken, _)| *taken < began) {
+                // The bus has lost it.
+                self.give_up(desk, now);
+            }
+        }
+        if let Mode::Checking(_) = self.mode {
+            let is_known =
+                |entry: &Entry, known: Known| entry.at == known.at && entry::check(&entry.bytes) == known.check;
+            if !entries.first().zip(self.known).is_some_and(|(entry, known)| is_known(entry, known)) {
+                self.ask(now.at);
+                return to_do;
+            }
+            self.mode = Mode::InStep;
+            self.check_at = now.at + CHECK;
+        }
+        let has_read_all = entries.is_empty();
+        for entry in entries {
+            self.next = after(entry.at);
+            self.take(&entry, desk, now, &mut to_do);
+        }
+        if let Mode::Asking(asking) = &mut self.mode {
+            asking.has_read_all |= has_read_all;
+            if asking.has_read_all {
+                self.resolve(desk, now, &mut to_do);
+            }
+        }
+        to_do
+    }
+
+    fn take(&mut self, entry: &Entry, desk: &mut Desk, now: Now, to_do: &mut ToDo) {
+        let (at, from) = (entry.at, entry.from);
+        let (seen, ops) = entry::read(&entry.bytes);
+        if from == self.me {
+            self.unseen.pop_front();
+        }
+        match &mut self.mode {
+            Mode::Asking(asking) => {
+                for op in &ops {
+                    match op {
+                        Op::Ask { node, .. } if *node == self.me.0 => {
+                            asking.heard.get_or_insert(now.at);
+                        }
+                        Op::Ask { node, known } => drop(asking.others.insert(NodeId(*node), *known)),
+                        _ => {}
+                    }
+                }
+                asking.held.push((at, from, ops));
+                asking.last = Some(Known { at, check: entry::check(&entry.bytes), entries: 0 });
+            }
+            Mode::InStep if self.known.is_some_and(|known| at <= known.at) => {}
+            Mode::InStep if self.known.is_none_or(|known| seen > known.at) => self.ask(now.at),
+            Mode::InStep => {
+                let entries = self.known.map_or(0, |known| known.entries) + 1;
+                self.known = Some(Known { at, check: entry::check(&entry.bytes), entries });
+                for op in ops {
+                    if let Some(state) = self.states.hear(at, from, &op) {
+                        (self.asked, self.told) = (None, entries);
+                        if state.founds {
+                            // Others have begun anew.
+                            self.known = None;
+                            return self.ask(now.at);
+                        }
+                    }
+                    self.step(at, op, desk, now, to_do);
+                }
+            }
+            Mode::Apart | Mode::Checking(_) => {}
+        }
+    }
+
+    /// Does a step of the log, in step.
+    fn step(&mut self, at: At, op: Op, desk: &mut Desk, now: Now, to_do: &mut ToDo) {
+        match &op {
+            Op::Ask { node, .. } if *node != self.me.0 => {
+                let before = desk.nodes().filter(|other| other != node && *other < self.me.0).count();
+                self.asked = Some((at, now.at + NEXT * u32::try_from(before).unwrap_or(u32::MAX)));
+                return;
+            }
+            Op::Ask { .. } | Op::State { .. } | Op::At { .. } => return,
+            Op::Ready { node } | Op::Gone { node } => drop(self.said.remove(node)),
+            _ => {}
+        }
+        desk.apply(op.clone(), now);
+        to_do.ops.push(op);
+    }
+
+    /// Asks the others, and reads all there is.
+    fn ask(&mut self, now: Instant) {
+        self.begin(Mode::Asking(Asking::default()), now);
+    }
+
+    /// Takes over the last state that was told, with what has happened since, or sees to it that one is told.
+    fn resolve(&mut self, desk: &mut Desk, now: Now, to_do: &mut ToDo) {
+        let Mode::Asking(asking) = &mut self.mode else { return };
+        let mut states = States::default();
+        let mut last = None;
+        for (at, from, ops) in &asking.held {
+            for state in ops.iter().filter_map(|op| states.hear(*at, *from, op)) {
+                last = Some(state);
+            }
+        }
+        // What has happened since must be there.
+        let is_there = |of: At| of == At::default() || asking.held.first().is_some_and(|(first, ..)| *first <= of);
+        let Some(state) = last.filter(|state| is_there(state.of)) else { return };
+        let (held, known) = (std::mem::take(&mut asking.held), asking.last);
+        self.mode = Mode::InStep;
+        self.told = state.known;
+        self.states = states;
+        let since = held.into_iter().filter(|(at, ..)| *at > state.of);
+        let mut entries = state.known;
+        desk.replace(state.ops, now);
+        for (at, _, ops) in since {
+            entries += 1;
+            ops.into_iter().for_each(|op| self.step(at, op, desk, now, &mut ToDo::default()));
+        }
+        self.known = known.map(|known| Known { entries, ..known });
+        self.give_up(desk, now);
+        (to_do.renew, self.asked) = (true, None);
+        to_do.ops.clear();
+    }
+
+    /// Does what the time calls for; what is asked of the log.
+    pub(super) fn tick(&mut self, desk: &mut Desk, now: Now) -> Vec<Wish> {
+        let in_step = self.sends();
+        if in_step {
+            self.place(desk, now);
+        } else {
+            desk.act(false, now);
+            self.seek(desk, now);
+        }
+        let mut wishes = Vec::new();
+        if !self.neighbours.is_up() {
+            return wishes;
+        }
+        if self.reading.is_none() && self.read_at <= now.at {
+            if let (Mode::InStep, Some(known), true) = (&self.mode, self.known, self.check_at <= now.at) {
+                self.mode = Mode::Checking(true);
+                self.next = known.at;
+            }
+            self.reading = Some((now.at, false));
+            wishes.push(Wish::Read(self.next));
+        }
+        if self.saying.is_empty() && self.say_at <= now.at {
+            wishes.extend(self.entry(in_step).map(Wish::Append));
+        }
+        wishes
+    }
+
+    /// Takes its place among the nodes, in step.
+    fn place(&mut self, desk: &mut Desk, now: Now) {
+        let nodes: Vec<_> = desk.nodes().filter(|node| *node != self.me.0).collect();
+        let is_settled = self.neighbours.are_known(&nodes, now.at);
+        if !self.stopped && is_settled && !desk.is_ready() && self.said.insert(self.me.0) {
+            self.queue.push_back(Op::Ready { node: self.me.0 });
+        }
+        for node in self.neighbours.missing(&nodes, now.at) {
+            if self.said.insert(node) {
+                self.queue.push_back(Op::Gone { node });
+            }
+        }
+        let is_fresh = self.fresh.is_some_and(|fresh| now.at < fresh + STALE);
+        desk.act(is_settled && is_fresh && desk.is_ready() && !self.stopped, now);
+        let entries = self.known.map_or(0, |known| known.entries);
+        let is_first = desk.ready.first() == Some(&self.me.0);
+        let is_due = self.asked.is_some_and(|(_, at)| at <= now.at) || is_first && entries > self.told + MANY;
+        if is_due && self.first.is_empty() {
+            (self.asked, self.told) = (None, entries);
+            let of = self.known.map_or(At::default(), |known| known.at);
+            self.tell(of, entries, false, desk);
+        }
+    }
+
+    /// Sees to it that the state is told by somebody.
+    fn seek(&mut self, desk: &mut Desk, now: Now) {
+        let entries = self.known.map_or(0, |known| known.entries);
+        let Mode::Asking(asking) = &mut self.mode else { return };
+        if !asking.has_read_all || self.stopped {
+            return;
+        }
+        if asking.asked.is_none_or(|at| at + ASK_AGAIN <= now.at) {
+            asking.asked = Some(now.at);
+            self.first.push_back(Op::Ask { node: self.me.0, known: entries });
+        }
+        let is_there = |node: &NodeId| self.neighbours.sees(*node);
+        let better =
+            asking.others.iter().filter(|(node, known)| is_there(node) && (**known, **node) > (entries, self.me));
+        let wait = FOUND_AFTER + NEXT * u32::try_from(better.count()).unwrap_or(u32::MAX);
+        if !asking.founds && asking.heard.is_some_and(|heard| heard + wait <= now.at) {
+            asking.founds = true;
+            let of = asking.last.map_or(At::default(), |known| known.at);
+            // What was known for certain, and what was read besides.
+            let since = asking.held.iter().filter(|(at, ..)| self.known.is_none_or(|known| *at > known.at));
+            let since: Vec<_> = since.flat_map(|(_, _, ops)| ops.clone()).collect();
+            since.into_iter().for_each(|op| desk.apply(op, now));
+            self.known = None;
+            self.tell(of, entries, true, desk);
+        }
+    }
+
+    /// Tells the state.
+    fn tell(&mut self, of: At, known: u64, founds: bool, desk: &Desk) {
+        let all = parts(desk.steps(), self.neighbours.most());
+        let parts = u32::try_from(all.len()).expect("no state has that many steps");
+        let state = |(part, ops)| Op::State { of, founds, part, parts, known, ops };
+        self.first.extend((0..).zip(all).map(state));
+    }
+
+    /// What is to be appended next, if something is: as many steps as fit.
+    fn entry(&mut self, in_step: bool) -> Option<Bytes> {
+        if let Some(op) = self.first.pop_front() {
+            self.saying = vec![op];
+        } else if in_step {
+            let count = self.queue.len().min(PART);
+            let mut parts = parts(self.queue.drain(..count).collect(), self.neighbours.most()).into_iter();
+            self.saying = parts.next().filter(|ops| !ops.is_empty())?;
+            parts.rev().flat_map(|ops| ops.into_iter().rev()).for_each(|op| self.queue.push_front(op));
+        } else {
+            return None;
+        }
+        let seen = self.known.map_or(At::default(), |known| known.at);
+        Some(entry::write(seen, &self.saying))
+    }
+
+    /// When something is due next.
+    pub(super) fn next(&self, now: Instant) -> Instant {
+        let has_more = !self.first.is_empty() || self.sends() && !self.queue.is_empty();
+        let say = Some(self.say_at).filter(|_| self.saying.is_empty() && has_more);
+        let read = Some(self.read_at).filter(|_| self.reading.is_none());
+        let is_up = self.neighbours.is_up();
+        let log = [say, read].into_iter().flatten().filter(|_| is_up);
+        let answer = self.asked.map(|(_, at)| at).filter(|_| self.first.is_empty());
+        // How the others are changes meanwhile.
+        log.chain(answer).fold(now + LOOK, Instant::min).max(now)
+    }
+
+    /// Decides nothing more.
+    pub(super) fn stop(&mut self, desk: &mut Desk, now: Now) {
+        self.stopped = true;
+        desk.act(false, now);
+        if desk.is_ready() {
+            self.queue.push_back(Op::Leaving { node: self.me.0 });
+        }
+    }
+
+    /// Sends nothing more: others go on with it. How many steps can neither be said nor be decided by others.
+    pub(super) fn end(&mut self, desk: &Desk) -> usize {
+        if desk.nodes().any(|node| node == self.me.0) {
+            self.queue.push_back(Op::Gone { node: self.me.0 });
+        }
+        let is_event = |op: &&Op| matches!(op, Op::Tell { .. }) && op.matters();
+        if self.neighbours.is_up() { 0 } else { self.queue.iter().filter(is_event).count() }
+    }
+
+    /// Whether what is to be sent may be.
+    pub(super) fn sends(&self) -> bool {
+        matches!(self.mode, Mode::InStep | Mode::Checking(true))
+    }
+}
+
+/// The first position after one.
+fn after((a, b): At) -> At {
+    (a, b.saturating_add(1))
+}
