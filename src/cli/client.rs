@@ -28,6 +28,8 @@ pub(super) struct Question<'a> {
     pub(super) app: Option<&'a str>,
     /// One of the app's routes, such as `/nodes`.
     pub(super) route: &'a str,
+    /// Parameters of the query.
+    pub(super) parameters: &'a [(&'a str, &'a str)],
     /// What is posted; without it the route is only read.
     pub(super) body: Option<&'a str>,
 }
@@ -64,7 +66,8 @@ impl Question<'_> {
         let path = format!("{}/apps/{}{}", server.path, app.id, self.route);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let (method, body) = self.body.map_or((Method::GET, ""), |body| (Method::POST, body));
-        let query = request::sign(method.as_str(), &path, body.as_bytes(), key, secret, now);
+        let asked = (method.as_str(), path.as_str(), self.parameters);
+        let query = request::sign(asked, body.as_bytes(), (key, secret), now);
 
         let hint = "is the server running, and is this its configuration? --host and --port say where it is";
         let stream = TcpStream::connect((host, server.port)).await;

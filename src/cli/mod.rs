@@ -37,17 +37,27 @@ enum Command {
 /// Where the server listens, and what configures it.
 #[derive(clap::Args)]
 struct Place {
-    #[arg(long, value_name = "HOST", help = "Address to listen on [default: REVERB_SERVER_HOST, or 0.0.0.0]")]
+    #[arg(
+        long,
+        value_name = "HOST",
+        global = true,
+        help = "Address to listen on [default: REVERB_SERVER_HOST, or 0.0.0.0]"
+    )]
     host: Option<String>,
-    #[arg(long, value_name = "PORT", help = "Port to listen on [default: REVERB_SERVER_PORT, or 8080]")]
+    #[arg(long, value_name = "PORT", global = true, help = "Port to listen on [default: REVERB_SERVER_PORT, or 8080]")]
     port: Option<String>,
-    #[arg(long, value_name = "PATH", help = "Prefix of every path [default: REVERB_SERVER_PATH, or none]")]
+    #[arg(
+        long,
+        value_name = "PATH",
+        global = true,
+        help = "Prefix of every path [default: REVERB_SERVER_PATH, or none]"
+    )]
     path: Option<String>,
     /// File to read instead of .env
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     env_file: Option<PathBuf>,
     /// Configuration in TOML; see config/fanfare.toml for every key
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
 }
 

@@ -24,7 +24,7 @@ impl Nodes {
             Ok(config) => config,
             Err(error) => return refuse(&error.to_string()),
         };
-        let question = client::Question { config: &config, app: None, route: "/nodes", body: None };
+        let question = client::Question { config: &config, app: None, route: "/nodes", parameters: &[], body: None };
         client::tell(question, self.json, table)
     }
 }

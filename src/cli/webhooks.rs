@@ -30,7 +30,14 @@ pub(super) struct Webhooks {
 #[derive(clap::Subcommand)]
 enum Action {
     /// List webhooks that were given up, oldest first
-    Dead,
+    Dead {
+        /// Only those of this endpoint
+        #[arg(long, value_name = "ID")]
+        endpoint: Option<String>,
+        /// At most so many [default: 100]
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: Option<u16>,
+    },
     /// Send webhooks that were given up after all: those with these ids, or all
     Replay {
         /// Only those of this endpoint
@@ -48,10 +55,17 @@ impl Webhooks {
             Ok(config) => config,
             Err(error) => return refuse(&error.to_string()),
         };
-        let question = Question { config: &config, app: self.app.as_deref(), route: "/webhooks", body: None };
+        let app = self.app.as_deref();
+        let question = Question { config: &config, app, route: "/webhooks", parameters: &[], body: None };
         match self.action {
             None => tell(question, self.json, table),
-            Some(Action::Dead) => tell(Question { route: "/webhooks/dead", ..question }, self.json, letters),
+            Some(Action::Dead { endpoint, limit }) => {
+                let limit = limit.map(|limit| limit.to_string());
+                let parameters = [("endpoint", endpoint.as_deref()), ("limit", limit.as_deref())];
+                let parameters: Vec<_> =
+                    parameters.iter().filter_map(|(name, value)| Some((*name, (*value)?))).collect();
+                tell(Question { route: "/webhooks/dead", parameters: &parameters, ..question }, self.json, letters)
+            }
             Some(Action::Replay { endpoint, ids }) => {
                 let ids = Some(ids).filter(|ids| !ids.is_empty());
                 let body = json!({ "endpoint": endpoint, "ids": ids }).to_string();

@@ -52,13 +52,22 @@ impl Signed {
     }
 }
 
-/// The signed query of a request made at `now` that has no parameters of its own.
-pub fn sign(method: &str, path: &str, body: &[u8], key: &str, secret: &Secret, now: Duration) -> String {
-    let md5 = if body.is_empty() { String::new() } else { format!("&body_md5={}", hex::encode(Md5::digest(body))) };
-    let rest = format!("auth_timestamp={}&auth_version=1.0{md5}", now.as_secs());
-    let signature = secret.sign(&[method, "\n", path, "\n", &format!("auth_key={key}&{rest}")]);
-    let written = form_urlencoded::byte_serialize(key.as_bytes()).collect::<String>();
-    format!("auth_key={written}&{rest}&auth_signature={signature}")
+/// The signed query of a request made at `now` with `parameters` of its own, whose names are in lower case.
+pub fn sign(
+    (method, path, parameters): (&str, &str, &[(&str, &str)]),
+    body: &[u8],
+    (key, secret): (&str, &Secret),
+    now: Duration,
+) -> String {
+    let (seconds, md5) = (now.as_secs().to_string(), hex::encode(Md5::digest(body)));
+    let mut all = vec![("auth_key", key), ("auth_timestamp", &seconds), ("auth_version", "1.0")];
+    all.extend(Some(("body_md5", md5.as_str())).filter(|_| !body.is_empty()));
+    all.extend(parameters);
+    all.sort_unstable();
+    let signed: Vec<_> = all.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let signature = secret.sign(&[method, "\n", path, "\n", &signed.join("&")]);
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(all).append_pair("auth_signature", &signature).finish()
 }
 
 /// Checks everything about a request but its body. The error is the text of the 401.

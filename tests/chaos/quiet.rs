@@ -5,13 +5,18 @@ use super::cached;
 use super::channels;
 use super::cluster::Cluster;
 use super::loss;
+use super::webhooks::WEBHOOKS;
 use super::world::{State, World, name};
+use futures_util::future::join_all;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 /// In which that must be so.
 const SETTLED_WITHIN: Duration = Duration::from_secs(12);
+/// Or, for what webhooks tell while some wait for a back end that fails now and then, in which.
+const TOLD_WITHIN: Duration = Duration::from_secs(60);
 /// Of what is wrong in one quiet no more is told.
 const TOLD: usize = 12;
 
@@ -32,13 +37,18 @@ pub(crate) async fn settle(world: &World, cluster: &Cluster, what: &'static str)
             world.state().lasted(what, start.elapsed());
             return true;
         }
-        if start.elapsed() > SETTLED_WITHIN {
+        let waits = wrong.iter().all(|wrong| wrong.starts_with(WEBHOOKS)) && webhooks_wait(cluster).await;
+        if start.elapsed() > if waits { TOLD_WITHIN } else { SETTLED_WITHIN } {
             wrong.iter().take(TOLD).for_each(|wrong| world.blame(&format!("in the quiet: {wrong}")));
             if wrong.len() > TOLD {
                 world.blame(&format!("in the quiet: {} more of that", wrong.len() - TOLD));
             }
             for node in &cluster.nodes {
-                world.tell(&format!("webhooks of {}: {}", name(node.index), webhooks(node.port).await));
+                if let Ok(endpoint) = webhooks(node.port).await {
+                    let (state, waiting, oldest) = (&endpoint["state"], &endpoint["waiting"], &endpoint["oldest_ms"]);
+                    let name = name(node.index);
+                    world.tell(&format!("webhooks of {name}: {state}, {waiting} wait for {oldest} ms"));
+                }
             }
             return false;
         }
@@ -47,15 +57,14 @@ pub(crate) async fn settle(world: &World, cluster: &Cluster, what: &'static str)
 }
 
 /// How webhooks do on a node.
-async fn webhooks(port: u16) -> String {
-    let asked = async { Api::connect(port).await?.get("/webhooks", "").await };
-    match asked.await {
-        Ok(answer) => {
-            let endpoint = &answer["endpoints"][0];
-            format!("{}, {} wait for {} ms", endpoint["state"], endpoint["waiting"], endpoint["oldest_ms"])
-        }
-        Err(error) => error.to_string(),
-    }
+async fn webhooks(port: u16) -> std::io::Result<Value> {
+    let mut answer = Api::connect(port).await?.get("/webhooks", "").await?;
+    Ok(answer["endpoints"][0].take())
+}
+
+async fn webhooks_wait(cluster: &Cluster) -> bool {
+    let waiting = join_all(cluster.nodes.iter().map(|node| webhooks(node.port))).await;
+    waiting.into_iter().flatten().any(|endpoint| endpoint["waiting"] != 0)
 }
 
 /// Adds up what has arrived, and forgets it: it has been looked for.

@@ -167,12 +167,6 @@ impl State {
         self.nodes[node].troubles.push((Instant::now(), None));
     }
 
-    /// Nodes that were in trouble within that time.
-    pub(crate) fn in_trouble(&self, within: Duration) -> usize {
-        let lately = |(_, end): &(Instant, Option<Instant>)| end.is_none_or(|end| end.elapsed() < within);
-        self.nodes.iter().filter(|node| node.troubles.iter().any(lately)).count()
-    }
-
     /// The last trouble of a node is over.
     pub(crate) fn no_trouble(&mut self, node: usize) {
         let open = self.nodes[node].troubles.iter_mut().rfind(|(_, end)| end.is_none());
