@@ -13,7 +13,7 @@
 //! | 1 | [`config`] | files, `.env`, the environment and flags, read into one checked [`config::Config`] |
 //! | 1 | [`metrics`] | counters |
 //! | 1 | [`expiring`] | values kept for a time, bounded in bytes |
-//! | 2 | [`broker`] | bytes between nodes: topics on a bus |
+//! | 2 | [`broker`] | bytes between nodes: topics and logs on a bus |
 //! | 2 | [`hub`] | one app's connections, channels, members, users and kept events on this node. Synchronous. |
 //! | 3 | [`pace`] | holding back whoever says much |
 //! | 3 | [`cluster`] | several nodes as one: what they say to each other, who is there, who is gone |
@@ -82,11 +82,12 @@
 //!
 //! **Webhooks.** The hub notes under the channel's lock who comes and goes, and the server hands that on to the task of
 //! [`webhooks`]. It compares how channels stand with what back ends know, and what has differed for long enough becomes an
-//! event: written to the journal, then queued for each endpoint, from which one task for each sends in order. Everything that
-//! happens to an event is a step, and the same steps make the same state: from the journal after a start, and on every
-//! other node, which hears of them over the bus. Rendezvous hashing over the nodes that are ready names the one that
-//! decides for a channel; who decides sends, once the others know, and who is gone is replaced. A node acts only while
-//! what it says itself comes back from the bus, so that it cannot act on what is no longer so.
+//! event. Everything that is decided, and everything that becomes of an event, is a step. A node alone writes it to its
+//! journal and then does it; among several it is appended to a log that the bus keeps in one order, and each node does it
+//! when it reads it there. The same steps make the same state, and a step that says what is so already changes nothing: two
+//! nodes may decide the same, and back ends are told once. Rendezvous hashing over the nodes that have said in the log that
+//! they are ready names the one that decides for a channel, and queues its events for each endpoint, from which one task for
+//! each sends in order. It is the only one until nothing of the channel waits, or the log says that it is gone.
 //!
 //! # State and locks
 //!

@@ -61,7 +61,12 @@ impl Serve {
             .enable_all()
             .build()
             .map_err(Fatal::System)
-            .and_then(|runtime| runtime.block_on(serve(config, dev)));
+            .and_then(|runtime| {
+                let served = runtime.block_on(serve(config, dev));
+                // What hangs on a disk ends with the process.
+                runtime.shutdown_background();
+                served
+            });
         match served {
             Ok(()) => ExitCode::SUCCESS,
             Err(error @ (Fatal::Host { .. } | Fatal::Settings(_))) => refuse(&error.to_string()),

@@ -36,6 +36,8 @@ const HEAD_BYTES: usize = 32 * 1024;
 const STOP_WITHIN: Duration = Duration::from_secs(9);
 /// How long webhooks may take after the last connection is gone, if nothing is left of that time.
 const LAST_WEBHOOKS: Duration = Duration::from_millis(100);
+/// How long webhooks may take to hear what happened last.
+const LAST_NEWS: Duration = Duration::from_secs(1);
 /// The part of it over which connections are closed, so that clients do not all come back at once (E4).
 const CLOSE_OVER: Duration = Duration::from_secs(2);
 /// How long a request that is under way at the stop signal may take.
@@ -175,7 +177,7 @@ impl Server {
         drop(listener);
         drain(&node, &http).await;
         if let Some(webhooks) = node.webhooks() {
-            telling::tell_all(&node, webhooks).await;
+            let _ = timeout(LAST_NEWS, telling::tell_all(&node, webhooks)).await;
             webhooks.stop(STOP_WITHIN.saturating_sub(start.elapsed()).max(LAST_WEBHOOKS)).await;
         }
         if let Some(cluster) = cluster {

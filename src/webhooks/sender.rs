@@ -59,8 +59,10 @@ impl Sender {
             if endpoint.batch && first.len() < BATCH && streak.is_none() {
                 first = self.gather(first).await;
             }
-            let Some(since) = first.first().map(|(since, _)| *since) else { continue };
-            let events: Vec<_> = first.into_iter().map(|(_, event)| event).collect();
+            if first.is_empty() {
+                continue;
+            }
+            let events: Vec<_> = first.iter().map(|(_, event)| event.clone()).collect();
             let sent = self.request(request.take(), &events);
             let (at_ms, start) = (unix_ms(), super::now());
             let outcome = self.courier.post(endpoint, &sent).await;
@@ -92,18 +94,23 @@ impl Sender {
             self.metrics.webhook_failures_total.add(1);
             let run = Streak { since: streak.map_or(now, |streak| streak.since), count: attempt.attempt };
             streak = Some(run);
-            let is_over = now.saturating_duration_since(since.max(run.since)) >= self.schedule.patience;
-            // What comes after it has not been tried yet.
-            let pause = if is_over { self.schedule.pause(1) } else { self.schedule.pause(run.count) };
+            let is_old = |since: Instant| now.saturating_duration_since(since.max(run.since)) >= self.schedule.patience;
+            let over: Vec<_> = first
+                .iter()
+                .filter(|(since, event)| is_old(*since) && sent.events.contains(&event.id))
+                .map(|(_, event)| event.id)
+                .collect();
+            // What comes after them has not been tried yet.
+            let pause = self.schedule.pause(if over.is_empty() { run.count } else { 1 });
             attempt.again_in = Some(pause);
             self.log_failure(&attempt, &failure);
             self.queue.attempted(attempt, &[], now);
-            if is_over {
-                self.queue.give_up(&sent.events);
-                let (app, endpoint) = (self.app.id.clone(), self.endpoint.clone());
-                self.report(Input::GivenUp { app, endpoint, events: sent.events, why: failure }).await;
-            } else {
+            if over.is_empty() {
                 request = Some(sent);
+            } else {
+                self.queue.give_up(&over);
+                let (app, endpoint) = (self.app.id.clone(), self.endpoint.clone());
+                self.report(Input::GivenUp { app, endpoint, events: over, why: failure }).await;
             }
             self.queue.rest(pause).await;
         }

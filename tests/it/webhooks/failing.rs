@@ -167,6 +167,19 @@ async fn what_is_given_up_is_kept_and_can_be_sent_after_all() {
     assert_eq!(events(&other.reaches(3).await), ["a", "b", "c"].map(occupied));
 }
 
+/// An endpoint may refuse one event and take all others.
+#[tokio::test]
+async fn what_waits_behind_one_that_is_given_up_is_tried() {
+    let receiver = Receiver::start();
+    receiver.answers([422, 200].map(Reply::status));
+    let server = TestServer::telling(&[receiver.endpoint(&OCCUPATIONS)], |config| config.webhooks.retry_for_secs = 0);
+    let mut client = server.connect().await;
+    say_at_once(&mut client, ["a", "b", "c"].map(subscribe)).await;
+    let all = server.endpoints("one dead letter", |all| all[0].dead == 1 && all[0].health.delivered == 2).await;
+    assert_eq!(all[0].health.waiting, 0);
+    assert_eq!(events(&receiver.requests()), ["a", "b", "c"].map(occupied));
+}
+
 #[tokio::test]
 async fn what_is_too_much_to_wait_becomes_dead_letters_of_which_the_youngest_are_kept() {
     let (silent, receiver) = (Receiver::start(), Receiver::start());

@@ -98,6 +98,13 @@ async fn what_was_given_up_is_listed_and_sent_after_all() {
     assert!(timeout(Duration::from_secs(10), wait).await.is_ok(), "it never is a dead letter");
     let dead = ask(&["dead"]);
     assert!(dead.contains("channel_occupied") && dead.contains("status 500"), "{dead}");
+    let endpoint = dead.lines().nth(1).and_then(|line| line.split_whitespace().nth(2)).unwrap();
+    let some = |words: &[&str]| {
+        let output = folder.output(&[&["webhooks", "dead"], words, &place[..]].concat());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(some(&["--endpoint", endpoint, "--limit", "1"]), dead, "flags may stand anywhere");
+    assert!(some(&["--endpoint", "other"]).starts_with("no webhook"));
     let table = ask(&[]);
     assert!(table.contains(&receiver.url()) && table.contains("1 of 1"), "{table}");
     let json: Value = serde_json::from_str(&ask(&["--json"])).unwrap();
