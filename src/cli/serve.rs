@@ -57,16 +57,14 @@ impl Serve {
         if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
             tracing::warn!("cannot raise the limit of open files: {error}");
         }
-        let served = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(Fatal::System)
-            .and_then(|runtime| {
+        let served = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Fatal::System).and_then(
+            |runtime| {
                 let served = runtime.block_on(serve(config, dev));
                 // What hangs on a disk ends with the process.
                 runtime.shutdown_background();
                 served
-            });
+            },
+        );
         match served {
             Ok(()) => ExitCode::SUCCESS,
             Err(error @ (Fatal::Host { .. } | Fatal::Settings(_))) => refuse(&error.to_string()),

@@ -9,8 +9,6 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// The largest entry.
-const LARGEST: usize = 128 * 1024;
 /// Entries that are read at a time.
 const READ: usize = 200;
 
@@ -66,7 +64,7 @@ impl Cluster {
 
     /// How large an entry may be.
     pub fn most_entry(&self) -> usize {
-        LARGEST.min(self.room())
+        self.room()
     }
 
     /// What was done, if it was.

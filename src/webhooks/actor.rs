@@ -217,7 +217,7 @@ impl Actor {
 
     /// Writes down what happened, and then has it told and sent.
     async fn settle(&mut self) {
-        let Orders { ops, renew, wishes, reset, jobs, paused, forgotten, orphaned, overflowed } =
+        let Orders { ops, renew, wishes, reset, jobs, paused, forgotten, orphaned, overflowed, too_large } =
             self.office.take(now());
         self.webhooks.0.metrics.webhook_forgotten_total.add(forgotten);
         if forgotten > 0 {
@@ -234,6 +234,10 @@ impl Actor {
             self.complain(&format!(
                 "{orphaned} webhooks become dead letters that wait for endpoints which are not configured any more"
             ));
+        }
+        self.webhooks.0.metrics.webhook_dropped_total.add(too_large);
+        if too_large > 0 {
+            self.complain("webhooks are lost that the bus has no room for: raise max_payload of NATS");
         }
         self.write(ops, renew).await;
         for wish in wishes {

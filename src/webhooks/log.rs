@@ -6,14 +6,14 @@
 //! told. If nobody has it asks, and a node in step tells its own. Where no node is in step, as at the very first, one of
 //! those that ask *founds* a state: the first one that is told is everybody's from then on.
 
-use super::desk::{Desk, Now, PART};
+use super::desk::{Desk, Now};
 use super::entry::{self, Entry, Wish};
 use super::op::{At, Op};
+use super::saying::Saying;
 use super::states::{States, parts};
 use super::view::{Neighbours, View};
 use crate::protocol::NodeId;
-use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// Between two looks whether there is more in the log, if nobody says so.
@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Between two looks whether what was read is in the log still: somebody may have emptied it.
 const CHECK: Duration = Duration::from_secs(10);
 /// Until something is tried again that the bus did not do.
-const TRY_AGAIN: Duration = Duration::from_millis(500);
+pub(super) const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// Between two questions for the state.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// A node in step answers sooner, if there is one.
@@ -30,6 +30,8 @@ const FOUND_AFTER: Duration = Duration::from_secs(3);
 const NEXT: Duration = Duration::from_secs(1);
 /// Whoever has not read to the end of the log for so long decides nothing.
 const STALE: Duration = Duration::from_secs(3);
+/// Fewer entries than are read at a time: there were no more.
+const FEW: usize = 50;
 /// Entries after which the state is told anew, long before the bus lets go of the last one that was.
 const MANY: u64 = 4000;
 
@@ -88,14 +90,7 @@ pub(super) struct Log {
     check_at: Instant,
     /// All that was in the log then has been read.
     fresh: Option<Instant>,
-    /// What is to be appended: about the log, and steps.
-    first: VecDeque<Op>,
-    queue: VecDeque<Op>,
-    /// What is being appended.
-    saying: Vec<Op>,
-    /// What the bus has taken, each entry with when it had, and has not given back yet.
-    unseen: VecDeque<(Instant, Vec<Op>)>,
-    say_at: Instant,
+    pub(super) saying: Saying,
     /// Nodes of which it was said that they are ready or gone.
     said: BTreeSet<u64>,
     stopped: bool,
@@ -125,11 +120,7 @@ impl Log {
             read_at: now,
             check_at: now,
             fresh: None,
-            first: VecDeque::new(),
-            queue: VecDeque::new(),
-            saying: Vec::new(),
-            unseen: VecDeque::new(),
-            say_at: now,
+            saying: Saying::new(now),
             said: BTreeSet::new(),
             stopped: false,
         }
@@ -171,7 +162,7 @@ impl Log {
         self.mode = mode;
         (self.next, self.fresh, self.read_at, self.asked) = (At::default(), None, now, None);
         self.states = States::default();
-        self.first.clear();
+        self.saying.first.clear();
         if let Some((_, is_useless)) = &mut self.reading {
             *is_useless = true;
         }
@@ -182,35 +173,16 @@ impl Log {
         self.read_at = self.read_at.min(now);
     }
 
-    /// Takes note of what was decided, which is to be appended.
-    pub(super) fn say(&mut self, ops: Vec<Op>) {
-        self.queue.extend(ops);
-    }
-
-    /// Steps that wait to be appended.
-    pub(super) fn waiting(&self) -> usize {
-        self.queue.len()
-    }
-
-    /// Whether everything was said, or cannot be.
-    pub(super) fn is_said(&self) -> bool {
-        !self.neighbours.is_up() || self.queue.is_empty() && self.saying.is_empty() && self.unseen.is_empty()
-    }
-
-    /// Takes note whether the bus has taken what was to be appended. If not it may be in the log all the same: what must
-    /// not be lost is appended again, and does nothing the second time; what else was decided is decided anew.
+    /// Takes note whether the bus has taken what was to be appended.
     pub(super) fn appended(&mut self, done: bool, desk: &mut Desk, now: Now) {
-        self.unseen.push_back((now.at, std::mem::take(&mut self.saying)));
+        self.saying.appended(done, now.at);
         if !done {
-            self.say_at = now.at + TRY_AGAIN;
             self.give_up(desk, now);
         }
     }
 
     fn give_up(&mut self, desk: &mut Desk, now: Now) {
-        self.first.clear();
-        let unseen = self.unseen.drain(..).flat_map(|(_, ops)| ops);
-        self.queue = unseen.chain(self.queue.drain(..)).filter(Op::matters).collect();
+        self.saying.give_up();
         self.said.clear();
         if let Mode::Asking(asking) = &mut self.mode {
             (asking.asked, asking.founds) = (None, false);
@@ -230,10 +202,12 @@ impl Log {
             self.read_at = now.at + TRY_AGAIN;
             return to_do;
         };
-        if entries.is_empty() {
+        if entries.len() < FEW {
             self.fresh = Some(began);
+        }
+        if entries.is_empty() {
             self.read_at = now.at + LOOK;
-            if self.unseen.front().is_some_and(|(taken, _)| *taken < began) {
+            if self.saying.has_lost(began) {
                 // The bus has lost it.
                 self.give_up(desk, now);
             }
@@ -266,7 +240,7 @@ impl Log {
         let (at, from) = (entry.at, entry.from);
         let (seen, ops) = entry::read(&entry.bytes);
         if from == self.me {
-            self.unseen.pop_front();
+            self.saying.seen();
         }
         match &mut self.mode {
             Mode::Asking(asking) => {
@@ -375,9 +349,8 @@ impl Log {
             self.reading = Some((now.at, false));
             wishes.push(Wish::Read(self.next));
         }
-        if self.saying.is_empty() && self.say_at <= now.at {
-            wishes.extend(self.entry(in_step).map(Wish::Append));
-        }
+        let seen = self.known.map_or(At::default(), |known| known.at);
+        wishes.extend(self.saying.entry(seen, in_step, self.neighbours.most(), now.at).map(Wish::Append));
         wishes
     }
 
@@ -386,11 +359,11 @@ impl Log {
         let nodes: Vec<_> = desk.nodes().filter(|node| *node != self.me.0).collect();
         let is_settled = self.neighbours.are_known(&nodes, now.at);
         if !self.stopped && is_settled && !desk.is_ready() && self.said.insert(self.me.0) {
-            self.queue.push_back(Op::Ready { node: self.me.0 });
+            self.saying.queue.push_back(Op::Ready { node: self.me.0 });
         }
         for node in self.neighbours.missing(&nodes, now.at) {
             if self.said.insert(node) {
-                self.queue.push_back(Op::Gone { node });
+                self.saying.queue.push_back(Op::Gone { node });
             }
         }
         let is_fresh = self.fresh.is_some_and(|fresh| now.at < fresh + STALE);
@@ -398,7 +371,7 @@ impl Log {
         let entries = self.known.map_or(0, |known| known.entries);
         let is_first = desk.ready.first() == Some(&self.me.0);
         let is_due = self.asked.is_some_and(|(_, at)| at <= now.at) || is_first && entries > self.told + MANY;
-        if is_due && self.first.is_empty() {
+        if is_due && self.saying.first.is_empty() {
             (self.asked, self.told) = (None, entries);
             let of = self.known.map_or(At::default(), |known| known.at);
             self.tell(of, entries, false, desk);
@@ -414,7 +387,7 @@ impl Log {
         }
         if asking.asked.is_none_or(|at| at + ASK_AGAIN <= now.at) {
             asking.asked = Some(now.at);
-            self.first.push_back(Op::Ask { node: self.me.0, known: entries });
+            self.saying.first.push_back(Op::Ask { node: self.me.0, known: entries });
         }
         let is_there = |node: &NodeId| self.neighbours.sees(*node);
         let better =
@@ -423,10 +396,9 @@ impl Log {
         if !asking.founds && asking.heard.is_some_and(|heard| heard + wait <= now.at) {
             asking.founds = true;
             let of = asking.last.map_or(At::default(), |known| known.at);
-            // What was known for certain, and what was read besides.
-            let since = asking.held.iter().filter(|(at, ..)| self.known.is_none_or(|known| *at > known.at));
-            let since: Vec<_> = since.flat_map(|(_, _, ops)| ops.clone()).collect();
-            since.into_iter().for_each(|op| desk.apply(op, now));
+            // What was known for certain, and what was read besides; some of it may be known.
+            let read: Vec<_> = asking.held.iter().flat_map(|(_, _, ops)| ops.clone()).collect();
+            read.into_iter().for_each(|op| desk.apply(op, now));
             self.known = None;
             self.tell(of, entries, true, desk);
         }
@@ -434,36 +406,19 @@ impl Log {
 
     /// Tells the state.
     fn tell(&mut self, of: At, known: u64, founds: bool, desk: &Desk) {
-        let all = parts(desk.steps(), self.neighbours.most());
+        let (all, _) = parts(desk.steps(), self.neighbours.most());
         let parts = u32::try_from(all.len()).expect("no state has that many steps");
         let state = |(part, ops)| Op::State { of, founds, part, parts, known, ops };
-        self.first.extend((0..).zip(all).map(state));
-    }
-
-    /// What is to be appended next, if something is: as many steps as fit.
-    fn entry(&mut self, in_step: bool) -> Option<Bytes> {
-        if let Some(op) = self.first.pop_front() {
-            self.saying = vec![op];
-        } else if in_step {
-            let count = self.queue.len().min(PART);
-            let mut parts = parts(self.queue.drain(..count).collect(), self.neighbours.most()).into_iter();
-            self.saying = parts.next().filter(|ops| !ops.is_empty())?;
-            parts.rev().flat_map(|ops| ops.into_iter().rev()).for_each(|op| self.queue.push_front(op));
-        } else {
-            return None;
-        }
-        let seen = self.known.map_or(At::default(), |known| known.at);
-        Some(entry::write(seen, &self.saying))
+        self.saying.first.extend((0..).zip(all).map(state));
     }
 
     /// When something is due next.
     pub(super) fn next(&self, now: Instant) -> Instant {
-        let has_more = !self.first.is_empty() || self.sends() && !self.queue.is_empty();
-        let say = Some(self.say_at).filter(|_| self.saying.is_empty() && has_more);
+        let say = self.saying.next(self.sends());
         let read = Some(self.read_at).filter(|_| self.reading.is_none());
         let is_up = self.neighbours.is_up();
         let log = [say, read].into_iter().flatten().filter(|_| is_up);
-        let answer = self.asked.map(|(_, at)| at).filter(|_| self.first.is_empty());
+        let answer = self.asked.map(|(_, at)| at).filter(|_| self.saying.first.is_empty());
         // How the others are changes meanwhile.
         log.chain(answer).fold(now + LOOK, Instant::min).max(now)
     }
@@ -473,17 +428,21 @@ impl Log {
         self.stopped = true;
         desk.act(false, now);
         if desk.is_ready() {
-            self.queue.push_back(Op::Leaving { node: self.me.0 });
+            self.saying.queue.push_back(Op::Leaving { node: self.me.0 });
         }
     }
 
     /// Sends nothing more: others go on with it. How many steps can neither be said nor be decided by others.
     pub(super) fn end(&mut self, desk: &Desk) -> usize {
         if desk.nodes().any(|node| node == self.me.0) {
-            self.queue.push_back(Op::Gone { node: self.me.0 });
+            self.saying.queue.push_back(Op::Gone { node: self.me.0 });
         }
-        let is_event = |op: &&Op| matches!(op, Op::Tell { .. }) && op.matters();
-        if self.neighbours.is_up() { 0 } else { self.queue.iter().filter(is_event).count() }
+        if self.neighbours.is_up() { 0 } else { self.saying.events() }
+    }
+
+    /// Whether everything was said, or cannot be.
+    pub(super) fn is_said(&self) -> bool {
+        !self.neighbours.is_up() || self.saying.is_done()
     }
 
     /// Whether what is to be sent may be.

@@ -2,7 +2,12 @@
 //! it (spec section 6).
 //!
 //! What is decided is written to a journal, then waits in one queue for each endpoint, from which one task sends it in
-//! order. What an endpoint does not take in time becomes a dead letter, which can be replayed.
+//! order. What an endpoint does not take in time becomes a dead letter, which can be replayed. Among several nodes it is
+//! first appended to a log that they share, and all of them do the same.
+//!
+//! An `actor` is the task. Its `office` is the `desk`, which decides and keeps a `book` for each app of how channels are
+//! `standing`, and the `log`. All of that is pure: what happens are `op`s, and what an op does is in `steps`. A `sender` for
+//! each endpoint empties its `queue`: a `request` by a `deliver`y, again by its `schedule`, past the `guard`.
 //!
 //! Must not know: the bus, sockets of clients, or how the hub finds out what happens.
 
@@ -20,6 +25,7 @@ mod office;
 mod op;
 mod queue;
 mod request;
+mod saying;
 mod schedule;
 mod sender;
 mod standing;

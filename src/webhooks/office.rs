@@ -45,6 +45,8 @@ pub(super) struct Orders {
     pub(super) overflowed: usize,
     /// Times that an event became a dead letter because the endpoint that it waits for is gone.
     pub(super) orphaned: usize,
+    /// Steps that are lost, as the bus has no room for any of them.
+    pub(super) too_large: usize,
 }
 
 impl Office {
@@ -56,7 +58,7 @@ impl Office {
 
     /// Whether so much waits to come into force that nothing fits that could be left out.
     pub(super) fn is_full(&self) -> bool {
-        self.desk.out.ops.len() + self.log.as_ref().map_or(0, Log::waiting) > MOST_WAITING
+        self.desk.out.ops.len() + self.log.as_ref().map_or(0, |log| log.saying.queue.len()) > MOST_WAITING
     }
 
     /// Begins to decide and to send, with what the journal says.
@@ -144,12 +146,13 @@ impl Office {
         if !self.begun {
             return Orders { paused: true, ..Orders::default() };
         }
-        let mut wishes = Vec::new();
+        let (mut wishes, mut too_large) = (Vec::new(), 0);
         match &mut self.log {
             Some(log) => {
-                log.say(std::mem::take(&mut self.desk.out.ops));
+                log.saying.queue.extend(std::mem::take(&mut self.desk.out.ops));
                 wishes = log.tick(&mut self.desk, now);
-                log.say(std::mem::take(&mut self.desk.out.ops));
+                log.saying.queue.extend(std::mem::take(&mut self.desk.out.ops));
+                too_large = log.saying.take_too_large();
             }
             None => {
                 // One step may call for others.
@@ -164,7 +167,7 @@ impl Office {
         let ToDo { ops, renew } = std::mem::take(&mut self.done);
         let Output { reset, jobs, forgotten, orphaned, overflowed, .. } = self.desk.take();
         let paused = self.ended || self.log.as_ref().is_some_and(|log| !log.sends());
-        Orders { ops, renew, wishes, reset, jobs, paused, forgotten, overflowed, orphaned }
+        Orders { ops, renew, wishes, reset, jobs, paused, forgotten, overflowed, orphaned, too_large }
     }
 
     /// The steps that make the state anew, for the journal.

@@ -7,6 +7,8 @@ use std::collections::HashMap;
 
 /// What an entry takes besides its steps.
 const FRAME: usize = 256;
+/// What an entry takes that holds several steps: the bus keeps many of them.
+const USUAL: usize = 64 * 1024;
 /// More steps than make the state of any cluster.
 const MOST_STEPS: usize = 5_000_000;
 
@@ -50,7 +52,8 @@ impl States {
             return None;
         }
         let (state, _) = self.begun.remove(&from)?;
-        if state.of < self.founded || state.founds && state.of < self.last {
+        // One of another log than this has entries that are still to come.
+        if state.of >= at || state.of < self.founded || state.founds && state.of < self.last {
             return None;
         }
         self.last = at;
@@ -61,22 +64,78 @@ impl States {
     }
 }
 
-/// Steps in parts of which each fits into so many bytes; one part at least. A step that is too large alone is left out.
-pub(super) fn parts<T: Serialize>(all: Vec<T>, most: usize) -> Vec<Vec<T>> {
-    let (mut parts, mut bytes) = (vec![Vec::new()], 0);
+/// Steps in parts of which each fits into so many bytes; one part at least. How many were left out, as they are too large
+/// alone.
+pub(super) fn parts<T: Serialize>(all: Vec<T>, most: usize) -> (Vec<Vec<T>>, usize) {
+    let (mut parts, mut bytes, mut too_large) = (vec![Vec::new()], 0, 0);
+    let usual = most.min(USUAL);
     for one in all {
         let size = serde_json::to_vec(&one).map_or(0, |json| json.len()) + 1;
         if size + FRAME > most {
+            too_large += 1;
             continue;
         }
         bytes += size;
         match parts.last_mut() {
-            Some(part) if bytes + FRAME <= most || part.is_empty() => part.push(one),
+            Some(part) if bytes + FRAME <= usual || part.is_empty() => part.push(one),
             _ => {
                 bytes = size;
                 parts.push(vec![one]);
             }
         }
     }
-    parts
+    (parts, too_large)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: NodeId = NodeId(1);
+    const B: NodeId = NodeId(2);
+
+    fn part(of: u64, founds: bool, (part, parts): (u32, u32)) -> Op {
+        let ops = vec![Op::Ready { node: part.into() }];
+        Op::State { of: (0, of), founds, part, parts, known: 7, ops }
+    }
+
+    #[test]
+    fn a_state_is_complete_with_its_last_part() {
+        let mut states = States::default();
+        for (at, from, op, complete) in [
+            (3, A, part(2, false, (1, 2)), false),
+            (4, A, part(2, false, (0, 2)), false),
+            (5, B, part(3, false, (0, 2)), false),
+            (6, A, part(2, false, (1, 2)), true),
+            (7, A, part(2, false, (1, 2)), false),
+            (8, B, part(4, false, (1, 2)), false),
+            (9, B, part(3, false, (1, 2)), false),
+        ] {
+            let state = states.hear((0, at), from, &op);
+            assert_eq!(state.as_ref().map(|state| state.ops.len()), complete.then_some(2), "{at}");
+        }
+        assert!(states.hear((0, 9), A, &part(9, false, (0, 1))).is_none(), "it is of another log");
+    }
+
+    #[test]
+    fn of_those_who_found_something_the_first_does() {
+        let mut states = States::default();
+        let mut hear = |at, from, of, founds| states.hear((0, at), from, &part(of, founds, (0, 1))).is_some();
+        assert!(hear(5, A, 4, false));
+        assert!(!hear(6, B, 4, true), "somebody was in step");
+        assert!(hear(8, B, 7, true));
+        assert!(!hear(9, A, 6, false), "that is over");
+        assert!(hear(10, A, 8, false));
+    }
+
+    #[test]
+    fn parts_are_no_larger_than_allowed() {
+        let texts: Vec<_> = (0..20).map(|n| "x".repeat(10 * n)).collect();
+        let (parts, too_large) = parts(texts, FRAME + 100);
+        assert!(parts.iter().all(|part| part.iter().map(|text| text.len() + 3).sum::<usize>() <= 100));
+        assert_eq!((parts.concat().len(), too_large), (10, 10), "what fits nowhere is left out");
+        assert_eq!(super::parts(Vec::<u8>::new(), 500), (vec![Vec::new()], 0));
+        let large: Vec<_> = [1, USUAL, 1, 1].map(|bytes| "x".repeat(bytes)).into();
+        assert_eq!(super::parts(large, usize::MAX).0.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 2]);
+    }
 }
