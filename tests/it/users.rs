@@ -30,6 +30,8 @@ async fn a_terminated_user_is_not_sent_what_waits() {
     for n in 0..sent {
         http.trigger(&json!({ "name": n.to_string(), "channel": "a", "data": data })).await.expect(200, "{}");
     }
+    // What is on its way between nodes would come before the order to end.
+    eventually("all of it waits", || server.total(|metrics| &metrics.deliveries_total) >= sent).await;
     terminate(&mut http).await;
     let mut heard = 0;
     let close = loop {
