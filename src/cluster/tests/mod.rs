@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 mod log;
 mod outage;
 mod room;
+mod shared;
 mod strangers;
 
 const APP: &str = "app";
