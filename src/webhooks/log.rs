@@ -240,7 +240,7 @@ impl Log {
         let (at, from) = (entry.at, entry.from);
         let (seen, ops) = entry::read(&entry.bytes);
         if from == self.me {
-            self.saying.seen();
+            self.saying.seen(entry::check(&entry.bytes));
         }
         match &mut self.mode {
             Mode::Asking(asking) => {

@@ -19,13 +19,22 @@ pub(super) struct Saying {
     pub(super) first: VecDeque<Op>,
     pub(super) queue: VecDeque<Op>,
     /// What is being appended.
-    saying: Vec<Op>,
+    saying: Option<Said>,
     /// What the bus has taken, each entry with when it had, and has not given back yet.
-    unseen: VecDeque<(Instant, Vec<Op>)>,
+    unseen: VecDeque<(Instant, Said)>,
     /// Before that nothing is.
     at: Instant,
     /// Steps that no entry has room for.
     too_large: usize,
+}
+
+/// An entry of this node.
+#[derive(Debug)]
+struct Said {
+    /// What it is known by when it comes back, which may be before the bus says that it has it.
+    check: u64,
+    came_back: bool,
+    ops: Vec<Op>,
 }
 
 impl Saying {
@@ -33,7 +42,7 @@ impl Saying {
         Self {
             first: VecDeque::new(),
             queue: VecDeque::new(),
-            saying: Vec::new(),
+            saying: None,
             unseen: VecDeque::new(),
             at: now,
             too_large: 0,
@@ -42,7 +51,7 @@ impl Saying {
 
     /// Whether nothing is left to say, and all of it has come back.
     pub(super) fn is_done(&self) -> bool {
-        self.queue.is_empty() && self.saying.is_empty() && self.unseen.is_empty()
+        self.queue.is_empty() && self.saying.is_none() && self.unseen.is_empty()
     }
 
     /// Events that are to be said and would not be decided anew.
@@ -57,15 +66,16 @@ impl Saying {
 
     /// Takes note whether the bus has taken what was to be appended.
     pub(super) fn appended(&mut self, done: bool, now: Instant) {
-        self.unseen.push_back((now, std::mem::take(&mut self.saying)));
+        self.unseen.extend(self.saying.take().filter(|said| !said.came_back).map(|said| (now, said)));
         if !done {
             self.at = now + TRY_AGAIN;
         }
     }
 
     /// Takes note that an entry of this node was read.
-    pub(super) fn seen(&mut self) {
-        self.unseen.pop_front();
+    pub(super) fn seen(&mut self, check: u64) {
+        self.unseen.retain(|(_, said)| said.check != check);
+        self.saying.iter_mut().for_each(|said| said.came_back |= said.check == check);
     }
 
     /// Whether something that was appended before `then` is gone, if all that was in the log then was read.
@@ -76,32 +86,43 @@ impl Saying {
     /// Gives up whatever can be decided anew, and says the rest again.
     pub(super) fn give_up(&mut self) {
         self.first.clear();
-        let unseen = self.unseen.drain(..).flat_map(|(_, ops)| ops);
+        let unseen = self.unseen.drain(..).flat_map(|(_, said)| said.ops);
         self.queue = unseen.chain(self.queue.drain(..)).filter(Op::matters).collect();
     }
 
     /// What is to be appended now, if something is, by a node that has `seen` that entry last: as many steps as fit into
     /// `most` bytes.
     pub(super) fn entry(&mut self, seen: At, in_step: bool, most: usize, now: Instant) -> Option<Bytes> {
-        if !self.saying.is_empty() || self.at > now {
+        if self.saying.is_some() || self.at > now {
             return None;
         }
-        if let Some(op) = self.first.pop_front() {
-            self.saying = vec![op];
-        } else if in_step {
-            let count = self.queue.len().min(PART);
-            let (parts, too_large) = parts(self.queue.drain(..count).collect(), most);
-            self.too_large += too_large;
-            let mut parts = parts.into_iter();
-            self.saying = parts.next().unwrap_or_default();
-            parts.rev().flat_map(|ops| ops.into_iter().rev()).for_each(|op| self.queue.push_front(op));
+        let ops = match self.first.pop_front() {
+            Some(op) => vec![op],
+            None if in_step => self.some(most),
+            None => Vec::new(),
+        };
+        if ops.is_empty() {
+            return None;
         }
-        (!self.saying.is_empty()).then(|| entry::write(seen, &self.saying))
+        let bytes = entry::write(seen, &ops);
+        self.saying = Some(Said { check: entry::check(&bytes), came_back: false, ops });
+        Some(bytes)
+    }
+
+    /// The first steps, as many as fit.
+    fn some(&mut self, most: usize) -> Vec<Op> {
+        let count = self.queue.len().min(PART);
+        let (parts, too_large) = parts(self.queue.drain(..count).collect(), most);
+        self.too_large += too_large;
+        let mut parts = parts.into_iter();
+        let some = parts.next().unwrap_or_default();
+        parts.rev().flat_map(|ops| ops.into_iter().rev()).for_each(|op| self.queue.push_front(op));
+        some
     }
 
     /// When there is something to append.
     pub(super) fn next(&self, in_step: bool) -> Option<Instant> {
         let has_more = !self.first.is_empty() || in_step && !self.queue.is_empty();
-        Some(self.at).filter(|_| self.saying.is_empty() && has_more)
+        Some(self.at).filter(|_| self.saying.is_none() && has_more)
     }
 }
