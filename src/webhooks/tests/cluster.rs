@@ -4,15 +4,17 @@
 use super::super::book::Dead;
 use super::super::desk::{Job, Now};
 use super::super::entry::{Entry, Wish};
-use super::super::event::{Event, EventId};
+use super::super::event::{ClientEvent, Event, EventId};
 use super::super::office::{Office, Orders};
 use super::super::op::{At, Op};
 use super::super::view::View;
 use super::{RULES, desk, endpoint, known, user};
+use crate::app::EventKind;
 use crate::hub::{Change, Transition};
 use crate::protocol::{ChannelName, NodeId};
 use bytes::Bytes;
 use proptest::prelude::*;
+use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +25,8 @@ const TICK: u64 = 50;
 /// After so long a broken link is noticed, and a node that is not heard taken for dead.
 const NOTICED: u64 = 2000;
 const DEAD: u64 = 7000;
+/// Half of what a stop takes.
+const STOPS: u64 = 300;
 /// Entries that the log has room for.
 const ENTRIES: usize = 150;
 /// Entries that are read at a time.
@@ -42,6 +46,10 @@ enum Step {
         node: usize,
         client: Client,
     },
+    /// A client says something.
+    Say {
+        node: usize,
+    },
     Pass(u64),
     /// The link of a node breaks: what it says, or what it hears.
     Break {
@@ -55,6 +63,10 @@ enum Step {
         node: usize,
         millis: u64,
         forgets: bool,
+    },
+    /// A node is stopped, and started again.
+    Stop {
+        node: usize,
     },
     /// All nodes die.
     KillAll {
@@ -78,11 +90,13 @@ fn step(wipes: bool) -> impl Strategy<Value = Step> {
     let node = || 0..NODES;
     prop_oneof![
         12 => (node(), (0..3usize, 0..2usize)).prop_map(|(node, client)| Step::Toggle { node, client }),
+        3 => node().prop_map(|node| Step::Say { node }),
         6 => prop_oneof![1..300u64, 1000..9000u64].prop_map(Step::Pass),
         2 => (node(), any::<bool>(), any::<bool>(), 500..12_000u64)
             .prop_map(|(node, says, hears, millis)| Step::Break { node, says, hears, millis }),
         1 => (node(), 100..12_000u64, any::<bool>())
             .prop_map(|(node, millis, forgets)| Step::Kill { node, millis, forgets }),
+        1 => node().prop_map(|node| Step::Stop { node }),
         1 => any::<bool>().prop_map(move |forgets| if wipes { Step::Wipe } else { Step::KillAll { forgets } }),
         1 => (500..12_000u64).prop_map(|millis| Step::Bus { millis }),
         1 => (node(), 500..12_000u64).prop_map(|(node, millis)| Step::Freeze { node, millis }),
@@ -95,6 +109,9 @@ struct Node {
     alive: bool,
     /// When it is started again.
     revived: u64,
+    /// When it is to send nothing more, and to be gone.
+    ends: Option<u64>,
+    dies: Option<u64>,
     frozen: bool,
     thawed: u64,
     says: bool,
@@ -128,6 +145,8 @@ struct Sim {
     ids: u64,
     told: Vec<Arc<Event>>,
     deliveries: HashSet<EventId>,
+    /// What clients said, and to which process.
+    said: Vec<(NodeId, String)>,
     dead: Vec<Dead>,
 }
 
@@ -141,6 +160,8 @@ impl Node {
             office,
             alive: true,
             revived: 0,
+            ends: None,
+            dies: None,
             frozen: false,
             thawed: 0,
             says: true,
@@ -202,6 +223,7 @@ impl Sim {
             ids: 0,
             told: Vec::new(),
             deliveries: HashSet::new(),
+            said: Vec::new(),
             dead: Vec::new(),
         };
         for _ in 0..NODES {
@@ -389,6 +411,7 @@ impl Sim {
                     node.clients.insert(client);
                 }
             }
+            Step::Say { node } => self.say(node),
             Step::Pass(millis) => self.pass(millis),
             Step::Break { node, says, hears, millis } => {
                 let end = self.millis + millis;
@@ -402,6 +425,14 @@ impl Sim {
                 }
             }
             Step::Kill { node, millis, forgets } => self.kill(node, millis, forgets),
+            Step::Stop { node } => {
+                let (now, node) = (self.now(), &mut self.nodes[node]);
+                if node.runs() && node.dies.is_none() {
+                    node.office.stop(true, now);
+                    (node.ends, node.dies) = (Some(self.millis + STOPS), Some(self.millis + 2 * STOPS));
+                    node.clients.clear();
+                }
+            }
             Step::KillAll { forgets } => (0..NODES).for_each(|node| self.kill(node, 100, forgets)),
             Step::Wipe => {
                 self.log.clear();
@@ -420,6 +451,27 @@ impl Sim {
         }
     }
 
+    fn say(&mut self, node: usize) {
+        let (now, count, node) = (self.now(), self.said.len(), &mut self.nodes[node]);
+        if node.runs() && node.dies.is_none() {
+            let data = RawValue::from_string(count.to_string()).unwrap();
+            let (event, socket_id) = ("client-a".to_owned(), "1.1".to_owned());
+            let said = ClientEvent { event, data, socket_id, user_id: None };
+            node.office.desk.said("1", "private-a", &said, now);
+            self.said.push((node.id, format!("\"data\":{count},")));
+        }
+    }
+
+    /// What clients said to processes that are there still must have been told, and nothing of it twice.
+    fn check_said(&self) -> Result<(), TestCaseError> {
+        for (node, what) in &self.said {
+            let told = self.told.iter().filter(|event| event.body.get().contains(what)).count();
+            let is_there = self.nodes.iter().any(|one| one.id == *node);
+            prop_assert!(told == 1 || told == 0 && !is_there, "{what} was told {told} times");
+        }
+        Ok(())
+    }
+
     fn kill(&mut self, node: usize, millis: u64, forgets: bool) {
         let end = self.millis + millis;
         let node = &mut self.nodes[node];
@@ -434,6 +486,13 @@ impl Sim {
     /// Ends faults whose time is over.
     fn mend(&mut self) {
         for at in 0..NODES {
+            let node = &mut self.nodes[at];
+            if node.runs() && node.ends.take_if(|at| *at <= self.millis).is_some() {
+                node.office.end();
+            }
+            if node.runs() && node.dies.take_if(|at| *at <= self.millis).is_some() {
+                self.kill(at, 100, false);
+            }
             let (millis, node) = (self.millis, &mut self.nodes[at]);
             if node.mended <= millis {
                 (node.says, node.hears) = (true, true);
@@ -498,7 +557,9 @@ proptest! {
     /// Whatever is in trouble at once, nothing is told twice, and in the end back ends know how it is.
     #[test]
     fn nodes_tell_as_one(steps in proptest::collection::vec(step(false), 1..60)) {
-        let sim = run(steps)?;
+        let mut sim = run(steps)?;
+        sim.check_said()?;
+        sim.told.retain(|event| event.kind != EventKind::ClientEvent);
         let told: Vec<_> =
             sim.told.iter().map(|event| format!("{} {} {}", event.time_ms, event.id, event.body)).collect();
         let known = std::panic::catch_unwind(|| known(&sim.told));
