@@ -285,7 +285,7 @@ impl Desk {
                 About::Channel => standing.occupied.looked(),
                 About::Member(user) => standing.members.get_mut(user).into_iter().for_each(Fact::looked),
                 About::Count => standing.count.looked(),
-                About::Miss => standing.miss.tidy(now.ms),
+                About::Miss => standing.miss.tidy(now.at),
             }
             self.look(&app, &channel, &about, now);
         }

@@ -70,6 +70,13 @@ struct Known {
     entries: u64,
 }
 
+impl Known {
+    /// So much is known still, and it is not what the log says.
+    fn outdated(self) -> Self {
+        Self { check: !self.check, ..self }
+    }
+}
+
 /// One node's view of the log.
 #[derive(Debug)]
 pub(super) struct Log {
@@ -266,7 +273,7 @@ impl Log {
                         (self.asked, self.told) = (None, entries);
                         if state.founds {
                             // Others have begun anew.
-                            self.known = None;
+                            self.known = self.known.map(Known::outdated);
                             return self.ask(now.at);
                         }
                     }
@@ -399,7 +406,8 @@ impl Log {
             // What was known for certain, and what was read besides; some of it may be known.
             let read: Vec<_> = asking.held.iter().flat_map(|(_, _, ops)| ops.clone()).collect();
             read.into_iter().for_each(|op| desk.apply(op, now));
-            self.known = None;
+            // That is no longer the state at that entry, of however many it is made.
+            self.known = self.known.map(Known::outdated);
             self.tell(of, entries, true, desk);
         }
     }

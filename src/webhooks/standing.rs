@@ -55,8 +55,8 @@ pub(super) struct Miss {
     /// Whether back ends are to hear of it.
     waits: bool,
     asked: bool,
-    /// When they were told last, in milliseconds since 1970.
-    told: Option<u64>,
+    /// When they were told last, in milliseconds since 1970 as the teller reckons, and when that was heard.
+    told: Option<(u64, Instant)>,
 }
 
 /// What a difference calls for.
@@ -181,13 +181,13 @@ impl Miss {
     }
 
     /// Takes note that back ends are told.
-    pub(super) fn tell(&mut self, at_ms: u64) {
-        self.told = Some(at_ms);
+    pub(super) fn tell(&mut self, at_ms: u64, now: Instant) {
+        self.told = Some((at_ms, now));
     }
 
     /// Whether back ends may be told then.
     pub(super) fn is_news(&self, at_ms: u64) -> bool {
-        self.told.is_none_or(|told| at_ms >= told.saturating_add(MISS_PAUSE_MS))
+        self.told.is_none_or(|(told, _)| at_ms >= told.saturating_add(MISS_PAUSE_MS))
     }
 
     /// Takes note whether it was decided to tell it, and that is not in force yet.
@@ -204,12 +204,12 @@ impl Miss {
     }
 
     pub(super) fn told(&self) -> Option<u64> {
-        self.told
+        self.told.map(|(told, _)| told)
     }
 
     /// Forgets what was told so long ago that it may be told again.
-    pub(super) fn tidy(&mut self, now_ms: u64) {
-        self.told = self.told.filter(|_| !self.is_news(now_ms));
+    pub(super) fn tidy(&mut self, now: Instant) {
+        self.told = self.told.filter(|(_, heard)| now < *heard + MISS_PAUSE);
     }
 }
 

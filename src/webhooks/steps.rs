@@ -170,7 +170,7 @@ impl Desk {
 
     /// Takes note that back ends know that a cache channel is empty.
     fn miss(&mut self, app: &str, channel: &str, time_ms: u64, now: Now) {
-        self.standing(app, channel).miss.tell(time_ms);
+        self.standing(app, channel).miss.tell(time_ms, now.at);
         let key = Key { app: app.to_owned(), channel: channel.to_owned(), about: About::Miss };
         self.later(now.at + MISS_PAUSE, key);
     }

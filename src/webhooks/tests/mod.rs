@@ -166,6 +166,21 @@ fn one_cache_miss_is_told_until_the_channel_was_filled() {
 }
 
 #[test]
+fn a_cache_miss_is_forgotten_whatever_the_clock_of_who_told_it() {
+    for ahead in [0, 5, 1_000_000] {
+        let mut world = World::acting();
+        let mut other = World::new(2, RULES);
+        (other.now.at, other.now.ms) = (world.now.at, world.now.ms + ahead);
+        other.act();
+        other.change("cache-a", Change::Missed);
+        other.ops.into_iter().for_each(|op| world.desk.apply(op, world.now));
+        assert_eq!(world.desk.books["1"].channels.len(), 1);
+        world.pass(10_000);
+        assert!(world.desk.books["1"].channels.is_empty(), "{ahead}");
+    }
+}
+
+#[test]
 fn numbers_of_large_channels_are_told_once_in_a_while() {
     let mut world = World::acting();
     (1..=300).for_each(|count| world.change("a", Change::Counted(count)));
