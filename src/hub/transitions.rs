@@ -4,8 +4,8 @@
 
 use crate::app::{App, EventKind};
 use crate::protocol::{ChannelKind, ChannelName, UserId};
+use indexmap::IndexSet;
 use parking_lot::Mutex;
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
@@ -63,7 +63,7 @@ pub(super) struct Transitions {
 #[derive(Debug, Default)]
 struct State {
     queue: Vec<Transition>,
-    missed: HashSet<ChannelName>,
+    missed: IndexSet<ChannelName>,
     waker: Option<Waker>,
 }
 
@@ -105,9 +105,10 @@ impl Transitions {
     pub(super) fn miss(&self, channel: &ChannelName) {
         if self.wanted.misses {
             let mut state = self.state.lock();
-            if state.missed.len() < MOST_MISSED {
-                state.missed.insert(channel.clone());
+            if state.missed.len() == MOST_MISSED {
+                state.missed.swap_remove_index(0);
             }
+            state.missed.insert(channel.clone());
             self.push(&mut state, channel, Change::Missed);
         }
     }
@@ -116,7 +117,7 @@ impl Transitions {
     pub(super) fn fill(&self, channel: &ChannelName) {
         if self.wanted.misses {
             let mut state = self.state.lock();
-            if state.missed.remove(channel) {
+            if state.missed.swap_remove(channel) {
                 self.push(&mut state, channel, Change::Filled);
             }
         }

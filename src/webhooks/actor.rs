@@ -15,12 +15,14 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// What is taken in before anything is written.
 const TAKEN: usize = 256;
 /// Between two tries to have the journal that another process has.
 const TRY_AGAIN: Duration = Duration::from_millis(250);
+/// How long the disk may take.
+const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// Longer than there is ever nothing to do.
 const LONG: Duration = Duration::from_secs(60);
 /// Between two complaints about the journal.
@@ -281,7 +283,7 @@ impl Actor {
             return;
         }
         let renewed = (must || open.is_due()).then(|| self.office.steps());
-        let (open, done) = blocking(move || {
+        let write = blocking(move || {
             let done = match renewed {
                 Some(steps) => open.renew(&steps).or_else(|error| match must {
                     // What it has is not what was before `ops`.
@@ -291,8 +293,15 @@ impl Actor {
                 None => open.append(&ops),
             };
             (open, done)
-        })
-        .await;
+        });
+        let Ok((open, done)) = timeout(WRITE_WITHIN, write).await else {
+            self.journal = Writing::Never;
+            self.webhooks.0.metrics.webhook_journal_failures_total.add(1);
+            return self.complain(
+                "the disk with the journal of webhooks hangs: what is decided from now on does not outlive this process; \
+                 restart the server",
+            );
+        };
         self.renew = must && done.is_err();
         self.journal = Writing::Open(Some(open));
         if let Err(error) = done {

@@ -321,8 +321,13 @@ impl Desk {
 
     /// Takes note that what was decided and is not in force yet never will be.
     pub(super) fn give_up(&mut self, now: Now) {
-        self.books.values_mut().flat_map(|book| book.channels.values_mut()).for_each(Standing::give_up);
-        self.look_at_all(now);
+        let mut given_up = Vec::new();
+        for (app, book) in &mut self.books {
+            let asked =
+                book.channels.iter_mut().filter_map(|(channel, standing)| standing.give_up().then_some(channel));
+            given_up.extend(asked.map(|channel| (app.clone(), channel.clone())));
+        }
+        given_up.iter().for_each(|(app, channel)| self.look_at_channel(app, channel, now));
     }
 
     /// Tells at once of what ends and waits to be told: the next start will not know of it.

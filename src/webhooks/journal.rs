@@ -114,13 +114,12 @@ impl Journal {
             // It is not tried again for every line.
             self.base = self.base.max(self.appended) + GROWN;
         }
-        let file = file?;
+        self.file = file?;
+        (self.base, self.appended, self.torn, self.is_blank) = (lines.len() as u64, 0, false, false);
         if let Some(folder) = self.path.parent() {
             let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
             File::open(folder)?.sync_all()?;
         }
-        self.file = file;
-        (self.base, self.appended, self.torn, self.is_blank) = (lines.len() as u64, 0, false, false);
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use super::desk::{Desk, Now};
 use super::entry::{self, Entry, Wish};
 use super::op::{At, Op};
 use super::saying::Saying;
-use super::states::{States, parts};
+use super::states::{State, States, parts};
 use super::view::{Neighbours, View};
 use crate::protocol::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,9 @@ use std::time::{Duration, Instant};
 /// Between two looks whether there is more in the log, if nobody says so.
 const LOOK: Duration = Duration::from_millis(500);
 /// Between two looks whether what was read is in the log still: somebody may have emptied it.
-const CHECK: Duration = Duration::from_secs(10);
+const CHECK: Duration = Duration::from_secs(1);
+/// Longer than it takes to notice that.
+const NOTICED: Duration = Duration::from_secs(5);
 /// Until something is tried again that the bus did not do.
 pub(super) const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// Between two questions for the state.
@@ -32,6 +34,8 @@ const NEXT: Duration = Duration::from_secs(1);
 const STALE: Duration = Duration::from_secs(3);
 /// Fewer entries than are read at a time: there were no more.
 const FEW: usize = 50;
+/// A state that was founded so long after somebody knew more counts all the same: what that one knows is of the past.
+const LATELY_MS: u64 = 600_000;
 /// Entries after which the state is told anew, long before the bus lets go of the last one that was.
 const MANY: u64 = 4000;
 
@@ -42,15 +46,18 @@ enum Mode {
     /// What is known last is to be found again, by a node that was in step just before or was not.
     Checking(bool),
     InStep,
-    Asking(Asking),
+    Asking(Box<Asking>),
 }
 
 #[derive(Debug, Default)]
 struct Asking {
     /// All that was read.
-    held: Vec<(At, NodeId, Vec<Op>)>,
+    held: Vec<(At, Vec<Op>)>,
     /// Up to where.
     last: Option<Known>,
+    /// What states were told, and the last of them.
+    states: States,
+    state: Option<State>,
     /// Whether that is all there was.
     has_read_all: bool,
     asked: Option<Instant>,
@@ -68,6 +75,8 @@ struct Known {
     at: At,
     check: u64,
     entries: u64,
+    /// When that was, in milliseconds since 1970.
+    ms: u64,
 }
 
 impl Known {
@@ -135,15 +144,15 @@ impl Log {
 
     /// Takes note of what a journal says about how far the log is known.
     pub(super) fn remember(&mut self, op: &Op) {
-        if let Op::At { at, check, known } = op {
-            self.known = Some(Known { at: *at, check: *check, entries: *known });
+        if let Op::At { at, check, known, ms } = op {
+            self.known = Some(Known { at: *at, check: *check, entries: *known, ms: *ms });
         }
     }
 
     /// What a journal is to say about that.
     pub(super) fn at(&self) -> Option<Op> {
         let known = self.known.filter(|_| matches!(self.mode, Mode::InStep));
-        known.map(|Known { at, check, entries }| Op::At { at, check, known: entries })
+        known.map(|Known { at, check, entries, ms }| Op::At { at, check, known: entries, ms })
     }
 
     /// Takes note of which nodes there are, and how large an entry may be.
@@ -153,7 +162,7 @@ impl Log {
         match (was_up, self.neighbours.is_up()) {
             (false, true) => {
                 let known = self.known;
-                self.begin(known.map_or_else(|| Mode::Asking(Asking::default()), |_| Mode::Checking(false)), now.at);
+                self.begin(known.map_or_else(|| Mode::Asking(Box::default()), |_| Mode::Checking(false)), now.at);
                 self.next = known.map_or_else(At::default, |known| known.at);
             }
             (true, false) => {
@@ -252,22 +261,29 @@ impl Log {
         match &mut self.mode {
             Mode::Asking(asking) => {
                 for op in &ops {
+                    if let Some(state) = asking.states.hear(at, from, op) {
+                        asking.state = Some(state);
+                    }
                     match op {
                         Op::Ask { node, .. } if *node == self.me.0 => {
                             asking.heard.get_or_insert(now.at);
                         }
-                        Op::Ask { node, known } => drop(asking.others.insert(NodeId(*node), *known)),
+                        Op::Ask { node, known } => {
+                            let is_new = asking.others.insert(NodeId(*node), *known).is_none();
+                            // It is waited for as well.
+                            asking.heard = asking.heard.map(|heard| if is_new { now.at } else { heard });
+                        }
                         _ => {}
                     }
                 }
-                asking.held.push((at, from, ops));
-                asking.last = Some(Known { at, check: entry::check(&entry.bytes), entries: 0 });
+                asking.held.push((at, ops));
+                asking.last = Some(Known { at, check: entry::check(&entry.bytes), entries: 0, ms: now.ms });
             }
             Mode::InStep if self.known.is_some_and(|known| at <= known.at) => {}
             Mode::InStep if self.known.is_none_or(|known| seen > known.at) => self.ask(now.at),
             Mode::InStep => {
                 let entries = self.known.map_or(0, |known| known.entries) + 1;
-                self.known = Some(Known { at, check: entry::check(&entry.bytes), entries });
+                self.known = Some(Known { at, check: entry::check(&entry.bytes), entries, ms: now.ms });
                 for op in ops {
                     if let Some(state) = self.states.hear(at, from, &op) {
                         (self.asked, self.told) = (None, entries);
@@ -302,30 +318,30 @@ impl Log {
 
     /// Asks the others, and reads all there is.
     fn ask(&mut self, now: Instant) {
-        self.begin(Mode::Asking(Asking::default()), now);
+        self.begin(Mode::Asking(Box::default()), now);
     }
 
     /// Takes over the last state that was told, with what has happened since, or sees to it that one is told.
     fn resolve(&mut self, desk: &mut Desk, now: Now, to_do: &mut ToDo) {
         let Mode::Asking(asking) = &mut self.mode else { return };
-        let mut states = States::default();
-        let mut last = None;
-        for (at, from, ops) in &asking.held {
-            for state in ops.iter().filter_map(|op| states.hear(*at, *from, op)) {
-                last = Some(state);
-            }
-        }
         // What has happened since must be there.
-        let is_there = |of: At| of == At::default() || asking.held.first().is_some_and(|(first, ..)| *first <= of);
-        let Some(state) = last.filter(|state| is_there(state.of)) else { return };
-        let (held, known) = (std::mem::take(&mut asking.held), asking.last);
+        let is_there = |of: At| of == At::default() || asking.held.first().is_some_and(|(first, _)| *first <= of);
+        // What was founded by somebody who knew less than this node does, just after, is to be founded anew.
+        let knows_more =
+            asking.states.root().zip(self.known).is_some_and(|((entries, ms), known)| {
+                entries < known.entries && ms < known.ms.saturating_add(LATELY_MS)
+            });
+        if knows_more || !asking.state.as_ref().is_some_and(|state| is_there(state.of)) {
+            return;
+        }
+        let Asking { held, last: known, states, state: Some(state), .. } = *std::mem::take(asking) else { return };
         self.mode = Mode::InStep;
         self.told = state.known;
         self.states = states;
-        let since = held.into_iter().filter(|(at, ..)| *at > state.of);
+        let since = held.into_iter().filter(|(at, _)| *at > state.of);
         let mut entries = state.known;
         desk.replace(state.ops, now);
-        for (at, _, ops) in since {
+        for (at, ops) in since {
             entries += 1;
             ops.into_iter().for_each(|op| self.step(at, op, desk, now, &mut ToDo::default()));
         }
@@ -337,7 +353,7 @@ impl Log {
 
     /// Does what the time calls for; what is asked of the log.
     pub(super) fn tick(&mut self, desk: &mut Desk, now: Now) -> Vec<Wish> {
-        let in_step = self.sends();
+        let in_step = self.is_in_step();
         if in_step {
             self.place(desk, now);
         } else {
@@ -373,15 +389,14 @@ impl Log {
                 self.saying.queue.push_back(Op::Gone { node });
             }
         }
-        let is_fresh = self.fresh.is_some_and(|fresh| now.at < fresh + STALE);
-        desk.act(is_settled && is_fresh && desk.is_ready() && !self.stopped, now);
+        desk.act(is_settled && self.is_fresh(now.at) && desk.is_ready() && !self.stopped, now);
         let entries = self.known.map_or(0, |known| known.entries);
         let is_first = desk.ready.first() == Some(&self.me.0);
         let is_due = self.asked.is_some_and(|(_, at)| at <= now.at) || is_first && entries > self.told + MANY;
         if is_due && self.saying.first.is_empty() {
             (self.asked, self.told) = (None, entries);
             let of = self.known.map_or(At::default(), |known| known.at);
-            self.tell(of, entries, false, desk);
+            self.tell(of, entries, false, desk, now.ms);
         }
     }
 
@@ -399,30 +414,35 @@ impl Log {
         let is_there = |node: &NodeId| self.neighbours.sees(*node);
         let better =
             asking.others.iter().filter(|(node, known)| is_there(node) && (**known, **node) > (entries, self.me));
-        let wait = FOUND_AFTER + NEXT * u32::try_from(better.count()).unwrap_or(u32::MAX);
-        if !asking.founds && asking.heard.is_some_and(|heard| heard + wait <= now.at) {
+        let mut wait = FOUND_AFTER + NEXT * u32::try_from(better.count()).unwrap_or(u32::MAX);
+        if entries == 0 && !self.neighbours.all(|node| asking.others.contains_key(&node)) {
+            // Somebody may know the state, and not have noticed that the log does not have it.
+            wait += NOTICED;
+        }
+        let is_sure = |heard: Instant| self.fresh.is_some_and(|fresh| fresh >= heard + wait);
+        if !asking.founds && asking.heard.is_some_and(is_sure) {
             asking.founds = true;
             let of = asking.last.map_or(At::default(), |known| known.at);
             // What was known for certain, and what was read besides; some of it may be known.
-            let read: Vec<_> = asking.held.iter().flat_map(|(_, _, ops)| ops.clone()).collect();
+            let read: Vec<_> = asking.held.iter().flat_map(|(_, ops)| ops.clone()).collect();
             read.into_iter().for_each(|op| desk.apply(op, now));
             // That is no longer the state at that entry, of however many it is made.
             self.known = self.known.map(Known::outdated);
-            self.tell(of, entries, true, desk);
+            self.tell(of, entries, true, desk, now.ms);
         }
     }
 
     /// Tells the state.
-    fn tell(&mut self, of: At, known: u64, founds: bool, desk: &Desk) {
+    fn tell(&mut self, of: At, known: u64, founds: bool, desk: &Desk, ms: u64) {
         let (all, _) = parts(desk.steps(), self.neighbours.most());
         let parts = u32::try_from(all.len()).expect("no state has that many steps");
-        let state = |(part, ops)| Op::State { of, founds, part, parts, known, ops };
+        let state = |(part, ops)| Op::State { of, founds, part, parts, known, ms, ops };
         self.saying.first.extend((0..).zip(all).map(state));
     }
 
     /// When something is due next.
     pub(super) fn next(&self, now: Instant) -> Instant {
-        let say = self.saying.next(self.sends());
+        let say = self.saying.next(self.is_in_step());
         let read = Some(self.read_at).filter(|_| self.reading.is_none());
         let is_up = self.neighbours.is_up();
         let log = [say, read].into_iter().flatten().filter(|_| is_up);
@@ -445,7 +465,7 @@ impl Log {
         if desk.nodes().any(|node| node == self.me.0) {
             self.saying.queue.push_back(Op::Gone { node: self.me.0 });
         }
-        if self.neighbours.is_up() { 0 } else { self.saying.events() }
+        self.saying.events()
     }
 
     /// Whether everything was said, or cannot be.
@@ -453,8 +473,16 @@ impl Log {
         !self.neighbours.is_up() || self.saying.is_done()
     }
 
-    /// Whether what is to be sent may be.
-    pub(super) fn sends(&self) -> bool {
+    /// Whether what is to be sent may be: others could have gone on with it.
+    pub(super) fn sends(&self, now: Instant) -> bool {
+        self.is_in_step() && self.is_fresh(now)
+    }
+
+    fn is_fresh(&self, now: Instant) -> bool {
+        self.fresh.is_some_and(|fresh| now < fresh + STALE)
+    }
+
+    fn is_in_step(&self) -> bool {
         matches!(self.mode, Mode::InStep | Mode::Checking(true))
     }
 }

@@ -166,7 +166,7 @@ impl Office {
         }
         let ToDo { ops, renew } = std::mem::take(&mut self.done);
         let Output { reset, jobs, forgotten, orphaned, overflowed, .. } = self.desk.take();
-        let paused = self.ended || self.log.as_ref().is_some_and(|log| !log.sends());
+        let paused = self.ended || self.log.as_ref().is_some_and(|log| !log.sends(now.at));
         Orders { ops, renew, wishes, reset, jobs, paused, forgotten, overflowed, orphaned, too_large }
     }
 

@@ -94,6 +94,8 @@ pub(super) enum Op {
         parts: u32,
         /// How many entries it is made of.
         known: u64,
+        /// When it was told, in milliseconds since 1970.
+        ms: u64,
         /// The steps that make it.
         ops: Vec<Op>,
     },
@@ -105,6 +107,8 @@ pub(super) enum Op {
         check: u64,
         /// How many there were until then.
         known: u64,
+        /// When that was, in milliseconds since 1970.
+        ms: u64,
     },
     /// Channels that back ends know to be occupied.
     Occupied {

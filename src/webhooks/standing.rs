@@ -195,8 +195,10 @@ impl Miss {
         (self.waits, self.asked) = (false, asked);
     }
 
-    fn give_up(&mut self) {
-        self.waits |= std::mem::take(&mut self.asked);
+    fn give_up(&mut self) -> bool {
+        let asked = std::mem::take(&mut self.asked);
+        self.waits |= asked;
+        asked
     }
 
     pub(super) fn is_due(&self) -> bool {
@@ -232,11 +234,12 @@ impl Standing {
     }
 
     /// Takes note that what was decided and is not in force yet never will be.
-    pub(super) fn give_up(&mut self) {
-        self.occupied.ask(false);
-        self.members.values_mut().for_each(|fact| fact.ask(false));
-        self.count.ask(false);
-        self.miss.give_up();
+    /// Whether there was any.
+    pub(super) fn give_up(&mut self) -> bool {
+        let facts = [&mut self.occupied].into_iter().chain(self.members.values_mut());
+        let asked = facts.filter_map(|fact| std::mem::take(&mut fact.asked).then_some(())).count() > 0;
+        let counted = std::mem::take(&mut self.count.asked);
+        self.miss.give_up() || counted || asked
     }
 
     /// Whether there is nothing to remember.

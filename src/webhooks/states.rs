@@ -19,6 +19,7 @@ pub(super) struct State {
     pub(super) of: At,
     pub(super) founds: bool,
     pub(super) known: u64,
+    pub(super) ms: u64,
     pub(super) ops: Vec<Op>,
 }
 
@@ -30,15 +31,17 @@ pub(super) struct States {
     /// Where the last one was complete, and the last one that founded something.
     last: At,
     founded: At,
+    /// Of how many entries that one was made, and when.
+    root: Option<(u64, u64)>,
 }
 
 impl States {
     /// Takes note of a step; the state that is complete with it, if one is. One is none if its teller could not know of another
-    /// that was told before it, and founds something, or the other one did.
+    /// that was told before it, and founds something, or the other one did; unless it founds something out of more.
     pub(super) fn hear(&mut self, at: At, from: NodeId, op: &Op) -> Option<State> {
-        let Op::State { of, founds, part, parts, known, ops } = op else { return None };
+        let Op::State { of, founds, part, parts, known, ms, ops } = op else { return None };
         if *part == 0 {
-            let state = State { of: *of, founds: *founds, known: *known, ops: Vec::new() };
+            let state = State { of: *of, founds: *founds, known: *known, ms: *ms, ops: Vec::new() };
             self.begun.insert(from, (state, 0));
         }
         let (state, next) = self.begun.get_mut(&from)?;
@@ -53,14 +56,25 @@ impl States {
         }
         let (state, _) = self.begun.remove(&from)?;
         // One of another log than this has entries that are still to come.
-        if state.of >= at || state.of < self.founded || state.founds && state.of < self.last {
+        let is_more = state.founds && self.root.is_some_and(|(known, _)| state.known > known);
+        let is_late = state.of < self.founded || state.founds && state.of < self.last;
+        if state.of >= at || is_late && !is_more {
             return None;
         }
         self.last = at;
+        // Who is not done by now says nothing new.
+        self.begun.clear();
         if state.founds {
-            self.founded = at;
+            (self.founded, self.root) = (at, Some((state.known, state.ms)));
         }
         Some(state)
+    }
+}
+
+impl States {
+    /// Of how many entries the last state was made that founded something, and when, in milliseconds since 1970.
+    pub(super) fn root(&self) -> Option<(u64, u64)> {
+        self.root
     }
 }
 
@@ -96,7 +110,7 @@ mod tests {
 
     fn part(of: u64, founds: bool, (part, parts): (u32, u32)) -> Op {
         let ops = vec![Op::Ready { node: part.into() }];
-        Op::State { of: (0, of), founds, part, parts, known: 7, ops }
+        Op::State { of: (0, of), founds, part, parts, known: 7, ms: 1, ops }
     }
 
     #[test]
@@ -108,8 +122,7 @@ mod tests {
             (5, B, part(3, false, (0, 2)), false),
             (6, A, part(2, false, (1, 2)), true),
             (7, A, part(2, false, (1, 2)), false),
-            (8, B, part(4, false, (1, 2)), false),
-            (9, B, part(3, false, (1, 2)), false),
+            (8, B, part(3, false, (1, 2)), false),
         ] {
             let state = states.hear((0, at), from, &op);
             assert_eq!(state.as_ref().map(|state| state.ops.len()), complete.then_some(2), "{at}");
@@ -126,6 +139,9 @@ mod tests {
         assert!(hear(8, B, 7, true));
         assert!(!hear(9, A, 6, false), "that is over");
         assert!(hear(10, A, 8, false));
+        let Op::State { of, founds, ops, .. } = part(1, true, (0, 1)) else { unreachable!() };
+        let more = Op::State { of, founds, part: 0, parts: 1, known: 8, ms: 2, ops };
+        assert!(states.hear((0, 11), B, &more).is_some() && states.root() == Some((8, 2)), "it is made of more");
     }
 
     #[test]

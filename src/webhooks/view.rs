@@ -50,6 +50,11 @@ impl Neighbours {
         self.view.others.iter().any(|(seen, _)| *seen == node)
     }
 
+    /// Whether something holds for all of them.
+    pub(super) fn all(&self, holds: impl Fn(NodeId) -> bool) -> bool {
+        self.view.others.iter().all(|(node, _)| holds(*node))
+    }
+
     /// Whether it is known who is there on all nodes, and on those that take part in something.
     pub(super) fn are_known(&self, nodes: &[u64], now: Instant) -> bool {
         let is_unknown = self.unknown.is_some_and(|since| now < since + WAIT_FOR_ALL);

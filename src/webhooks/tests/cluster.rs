@@ -74,6 +74,8 @@ enum Step {
     },
     /// The bus starts anew, and has lost the log.
     Wipe,
+    /// Somebody deletes the log, and no link breaks.
+    Delete,
     /// All links break.
     Bus {
         millis: u64,
@@ -434,6 +436,10 @@ impl Sim {
                 }
             }
             Step::KillAll { forgets } => (0..NODES).for_each(|node| self.kill(node, 100, forgets)),
+            Step::Delete => {
+                self.log.clear();
+                self.entries = 0;
+            }
             Step::Wipe => {
                 self.log.clear();
                 for node in &mut self.nodes {
@@ -549,6 +555,22 @@ fn run(steps: Vec<Step>) -> Result<Sim, TestCaseError> {
     sim.pass(SETTLED);
     is_settled(&sim)?;
     Ok(sim)
+}
+
+/// Who knows nothing must not begin anew before who knows has noticed that the log is gone.
+#[test]
+fn a_log_that_is_gone_is_made_anew_by_who_knows_most() {
+    for phase in (0..10_000).step_by(500) {
+        let mut sim = Sim::new();
+        sim.pass(6000);
+        sim.run(Step::Toggle { node: 0, client: (0, 0) });
+        sim.pass(1000 + phase);
+        sim.run(Step::Delete);
+        sim.run(Step::Kill { node: 1, millis: 100, forgets: true });
+        sim.pass(SETTLED);
+        is_settled(&sim).unwrap();
+        known(&sim.told);
+    }
 }
 
 proptest! {
