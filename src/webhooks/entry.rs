@@ -27,6 +27,25 @@ pub enum Wish {
     Read((u64, u64)),
 }
 
+/// Up to where the log is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    /// The last entry, and what tells it from another one that lies there.
+    pub(super) at: At,
+    pub(super) check: u64,
+    /// How many there were.
+    pub(super) entries: u64,
+    /// When that was, in milliseconds since 1970.
+    pub(super) ms: u64,
+}
+
+impl Known {
+    /// So much is known still, and it is not what the log says.
+    pub(super) fn outdated(self) -> Self {
+        Self { check: !self.check, ..self }
+    }
+}
+
 /// What an entry says.
 #[derive(Serialize)]
 struct Words<'a> {

@@ -4,10 +4,11 @@
 //! A node that knows up to which entry it knows everything reads on from there. One that does not, because it is new or
 //! because the bus has let go of what comes next, reads all there is, and takes over the last state in it that somebody has
 //! told. If nobody has it asks, and a node in step tells its own. Where no node is in step, as at the very first, one of
-//! those that ask *founds* a state: the first one that is told is everybody's from then on.
+//! those that ask *founds* a state: the first one that is told is everybody's from then on, until one founds a state who knew
+//! more of what was lost.
 
 use super::desk::{Desk, Now};
-use super::entry::{self, Entry, Wish};
+use super::entry::{self, Entry, Known, Wish};
 use super::op::{At, Op};
 use super::saying::Saying;
 use super::states::{State, States, parts};
@@ -30,7 +31,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(5);
 const FOUND_AFTER: Duration = Duration::from_secs(3);
 /// Between those who could answer.
 const NEXT: Duration = Duration::from_secs(1);
-/// Whoever has not read to the end of the log for so long decides nothing.
+/// Whoever has not read to the end of the log for so long decides and sends nothing.
 const STALE: Duration = Duration::from_secs(3);
 /// Fewer entries than are read at a time: there were no more.
 const FEW: usize = 50;
@@ -55,11 +56,12 @@ struct Asking {
     held: Vec<(At, Vec<Op>)>,
     /// Up to where.
     last: Option<Known>,
-    /// What states were told, and the last of them.
-    states: States,
-    state: Option<State>,
     /// Whether that is all there was.
     has_read_all: bool,
+    /// What states were told in it, and the last of them.
+    states: States,
+    state: Option<State>,
+    /// When the question was appended last.
     asked: Option<Instant>,
     /// When the question was found in the log.
     heard: Option<Instant>,
@@ -67,23 +69,6 @@ struct Asking {
     founds: bool,
     /// Who asks as well, and how many entries each knows of.
     others: BTreeMap<NodeId, u64>,
-}
-
-/// Up to where the log is known.
-#[derive(Clone, Copy, Debug)]
-struct Known {
-    at: At,
-    check: u64,
-    entries: u64,
-    /// When that was, in milliseconds since 1970.
-    ms: u64,
-}
-
-impl Known {
-    /// So much is known still, and it is not what the log says.
-    fn outdated(self) -> Self {
-        Self { check: !self.check, ..self }
-    }
 }
 
 /// One node's view of the log.
@@ -97,8 +82,8 @@ pub(super) struct Log {
     states: States,
     /// How many entries were known when the last one was told.
     told: u64,
-    /// Who waits for the state since which entry, and when this node tells it.
-    asked: Option<(At, Instant)>,
+    /// When this node tells the state, as somebody waits for it.
+    asked: Option<Instant>,
     next: At,
     /// When what is being read was asked for, and whether it is of no use any more.
     reading: Option<(Instant, bool)>,
@@ -147,6 +132,13 @@ impl Log {
         if let Op::At { at, check, known, ms } = op {
             self.known = Some(Known { at: *at, check: *check, entries: *known, ms: *ms });
         }
+    }
+
+    /// Takes note that so many steps of a journal are known, if it does not say how far: it is of a node that was alone.
+    pub(super) fn begin_with(&mut self, steps: usize) {
+        let entries = u64::try_from(steps).unwrap_or(u64::MAX);
+        let alone = Known { at: At::default(), check: 0, entries, ms: 0 };
+        self.known = self.known.or(Some(alone).filter(|_| steps > 0));
     }
 
     /// What a journal is to say about that.
@@ -293,7 +285,7 @@ impl Log {
                             return self.ask(now.at);
                         }
                     }
-                    self.step(at, op, desk, now, to_do);
+                    self.step(op, desk, now, to_do);
                 }
             }
             Mode::Apart | Mode::Checking(_) => {}
@@ -301,11 +293,11 @@ impl Log {
     }
 
     /// Does a step of the log, in step.
-    fn step(&mut self, at: At, op: Op, desk: &mut Desk, now: Now, to_do: &mut ToDo) {
+    fn step(&mut self, op: Op, desk: &mut Desk, now: Now, to_do: &mut ToDo) {
         match &op {
             Op::Ask { node, .. } if *node != self.me.0 => {
                 let before = desk.nodes().filter(|other| other != node && *other < self.me.0).count();
-                self.asked = Some((at, now.at + NEXT * u32::try_from(before).unwrap_or(u32::MAX)));
+                self.asked = Some(now.at + NEXT * u32::try_from(before).unwrap_or(u32::MAX));
                 return;
             }
             Op::Ask { .. } | Op::State { .. } | Op::At { .. } => return,
@@ -341,9 +333,9 @@ impl Log {
         let since = held.into_iter().filter(|(at, _)| *at > state.of);
         let mut entries = state.known;
         desk.replace(state.ops, now);
-        for (at, ops) in since {
+        for (_, ops) in since {
             entries += 1;
-            ops.into_iter().for_each(|op| self.step(at, op, desk, now, &mut ToDo::default()));
+            ops.into_iter().for_each(|op| self.step(op, desk, now, &mut ToDo::default()));
         }
         self.known = known.map(|known| Known { entries, ..known });
         self.give_up(desk, now);
@@ -392,7 +384,7 @@ impl Log {
         desk.act(is_settled && self.is_fresh(now.at) && desk.is_ready() && !self.stopped, now);
         let entries = self.known.map_or(0, |known| known.entries);
         let is_first = desk.ready.first() == Some(&self.me.0);
-        let is_due = self.asked.is_some_and(|(_, at)| at <= now.at) || is_first && entries > self.told + MANY;
+        let is_due = self.asked.is_some_and(|at| at <= now.at) || is_first && entries > self.told + MANY;
         if is_due && self.saying.first.is_empty() {
             (self.asked, self.told) = (None, entries);
             let of = self.known.map_or(At::default(), |known| known.at);
@@ -446,7 +438,7 @@ impl Log {
         let read = Some(self.read_at).filter(|_| self.reading.is_none());
         let is_up = self.neighbours.is_up();
         let log = [say, read].into_iter().flatten().filter(|_| is_up);
-        let answer = self.asked.map(|(_, at)| at).filter(|_| self.saying.first.is_empty());
+        let answer = self.asked.filter(|_| self.saying.first.is_empty());
         // How the others are changes meanwhile.
         log.chain(answer).fold(now + LOOK, Instant::min).max(now)
     }

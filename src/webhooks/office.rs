@@ -64,10 +64,12 @@ impl Office {
     /// Begins to decide and to send, with what the journal says.
     pub(super) fn begin(&mut self, ops: Vec<Op>, now: Now) {
         self.begun = true;
+        let steps = ops.len();
         for op in ops {
             self.log.iter_mut().for_each(|log| log.remember(&op));
             self.desk.apply(op, now);
         }
+        self.log.iter_mut().for_each(|log| log.begin_with(steps));
         if self.log.is_none() && !self.stopped {
             let me = self.desk.me.0;
             // Processes before this one.

@@ -30,7 +30,6 @@ struct State {
     delivered: u64,
     /// When it is tried again, after a failure.
     next_try: Option<Instant>,
-    busy: bool,
 }
 
 /// An attempt to tell an endpoint something.
@@ -113,9 +112,8 @@ impl Queue {
         let mut waited = false;
         loop {
             {
-                let mut state = self.state.lock();
-                state.busy = !state.paused && !state.waiting.is_empty();
-                if state.busy {
+                let state = self.state.lock();
+                if !state.paused && !state.waiting.is_empty() {
                     let State { events, waiting, .. } = &*state;
                     let first = events.iter().filter(|(_, event)| waiting.contains(&event.id));
                     return (first.take(most).cloned().collect(), waited);

@@ -1,15 +1,13 @@
-//! Three nodes that share a log over a bus that fails in every way: what back ends are told alternates and ends as it is,
-//! whoever dies, is cut off, or stands still, and however many at once.
+//! Three nodes that share a log, and what can go wrong with them and with the bus.
 
-use super::super::book::Dead;
-use super::super::desk::{Job, Now};
-use super::super::entry::{Entry, Wish};
-use super::super::event::{ClientEvent, Event, EventId};
-use super::super::office::{Office, Orders};
-use super::super::op::{At, Op};
-use super::super::view::View;
-use super::{RULES, desk, endpoint, known, user};
-use crate::app::EventKind;
+use super::super::super::book::Dead;
+use super::super::super::desk::{Job, Now};
+use super::super::super::entry::{Entry, Wish};
+use super::super::super::event::{ClientEvent, Event, EventId};
+use super::super::super::office::{Office, Orders};
+use super::super::super::op::{At, Op};
+use super::super::super::view::View;
+use super::super::{RULES, desk, endpoint, user};
 use crate::hub::{Change, Transition};
 use crate::protocol::{ChannelName, NodeId};
 use bytes::Bytes;
@@ -19,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const NODES: usize = 3;
+pub(super) const NODES: usize = 3;
 /// The simulation goes on in steps of that.
 const TICK: u64 = 50;
 /// After so long a broken link is noticed, and a node that is not heard taken for dead.
@@ -33,14 +31,11 @@ const ENTRIES: usize = 150;
 const READ: usize = 7;
 /// An entry may be so large.
 const MOST: usize = 2000;
-/// Longer than it takes until everybody is of one mind.
-const SETTLED: u64 = 60_000;
-
 /// A member of a channel, by a connection.
-type Client = (usize, usize);
+pub(super) type Client = (usize, usize);
 
 #[derive(Clone, Copy, Debug)]
-enum Step {
+pub(super) enum Step {
     /// A client comes or goes.
     Toggle {
         node: usize,
@@ -87,27 +82,9 @@ enum Step {
     },
 }
 
-/// What happens; that the log is lost only if it may be, which is much less often than that nothing else happens.
-fn step(wipes: bool) -> impl Strategy<Value = Step> {
-    let node = || 0..NODES;
-    prop_oneof![
-        12 => (node(), (0..3usize, 0..2usize)).prop_map(|(node, client)| Step::Toggle { node, client }),
-        3 => node().prop_map(|node| Step::Say { node }),
-        6 => prop_oneof![1..300u64, 1000..9000u64].prop_map(Step::Pass),
-        2 => (node(), any::<bool>(), any::<bool>(), 500..12_000u64)
-            .prop_map(|(node, says, hears, millis)| Step::Break { node, says, hears, millis }),
-        1 => (node(), 100..12_000u64, any::<bool>())
-            .prop_map(|(node, millis, forgets)| Step::Kill { node, millis, forgets }),
-        1 => node().prop_map(|node| Step::Stop { node }),
-        1 => any::<bool>().prop_map(move |forgets| if wipes { Step::Wipe } else { Step::KillAll { forgets } }),
-        1 => (500..12_000u64).prop_map(|millis| Step::Bus { millis }),
-        1 => (node(), 500..12_000u64).prop_map(|(node, millis)| Step::Freeze { node, millis }),
-    ]
-}
-
-struct Node {
-    id: NodeId,
-    office: Office,
+pub(super) struct Node {
+    pub(super) id: NodeId,
+    pub(super) office: Office,
     alive: bool,
     /// When it is started again.
     revived: u64,
@@ -129,27 +106,28 @@ struct Node {
     /// What was given up, and gets there when the link is mended.
     late: Vec<Bytes>,
     reading: Option<At>,
-    queue: VecDeque<Arc<Event>>,
+    pub(super) queue: VecDeque<Arc<Event>>,
     paused: bool,
-    clients: BTreeSet<Client>,
+    pub(super) clients: BTreeSet<Client>,
     /// What it knows of each other process, and when it heard it last.
     known: BTreeMap<NodeId, (BTreeSet<Client>, u64)>,
     /// Everybody, as it knew last.
     all: BTreeSet<Client>,
 }
 
-struct Sim {
-    nodes: Vec<Node>,
+/// All of it.
+pub(super) struct Sim {
+    pub(super) nodes: Vec<Node>,
     log: VecDeque<(At, NodeId, Bytes)>,
     entries: u64,
     start: Instant,
     millis: u64,
     ids: u64,
-    told: Vec<Arc<Event>>,
+    pub(super) told: Vec<Arc<Event>>,
     deliveries: HashSet<EventId>,
     /// What clients said, and to which process.
     said: Vec<(NodeId, String)>,
-    dead: Vec<Dead>,
+    pub(super) dead: Vec<Dead>,
 }
 
 impl Node {
@@ -215,21 +193,26 @@ impl Node {
 }
 
 impl Sim {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
+        Self::begun_with(0, Vec::new())
+    }
+
+    /// The first node begins with a journal. Ids are counted from there on.
+    pub(super) fn begun_with(ids: u64, journal: Vec<Op>) -> Self {
         let mut sim = Self {
             nodes: Vec::new(),
             log: VecDeque::new(),
             entries: 0,
             start: Instant::now(),
             millis: 1,
-            ids: 0,
+            ids,
             told: Vec::new(),
             deliveries: HashSet::new(),
             said: Vec::new(),
             dead: Vec::new(),
         };
-        for _ in 0..NODES {
-            let node = sim.process(Vec::new());
+        for journal in [journal, Vec::new(), Vec::new()] {
+            let node = sim.process(journal);
             sim.nodes.push(node);
         }
         sim
@@ -245,7 +228,7 @@ impl Sim {
         Now { at: self.start + Duration::from_millis(self.millis), ms: self.millis }
     }
 
-    fn pass(&mut self, millis: u64) {
+    pub(super) fn pass(&mut self, millis: u64) {
         let end = self.millis + millis;
         while self.millis < end {
             self.millis += TICK;
@@ -405,7 +388,7 @@ impl Sim {
         self.dead.extend(node.office.desk.dead("1").into_iter().map(|(_, dead)| dead));
     }
 
-    fn run(&mut self, step: Step) {
+    pub(super) fn run(&mut self, step: Step) {
         match step {
             Step::Toggle { node, client } => {
                 let node = &mut self.nodes[node];
@@ -469,7 +452,7 @@ impl Sim {
     }
 
     /// What clients said to processes that are there still must have been told, and nothing of it twice.
-    fn check_said(&self) -> Result<(), TestCaseError> {
+    pub(super) fn check_said(&self) -> Result<(), TestCaseError> {
         for (node, what) in &self.said {
             let told = self.told.iter().filter(|event| event.body.get().contains(what)).count();
             let is_there = self.nodes.iter().any(|one| one.id == *node);
@@ -510,89 +493,5 @@ impl Sim {
                 self.nodes[at] = Node { says, hears, mended, ..self.process(journal) };
             }
         }
-    }
-}
-
-/// What back ends know, and what waits for them, in no particular order.
-fn state(steps: &[Op]) -> BTreeSet<String> {
-    let mut told = BTreeSet::new();
-    for step in steps {
-        match step {
-            Op::Occupied { channels, .. } => told.extend(channels.iter().cloned()),
-            Op::Members { channel, users, .. } => told.extend(users.iter().map(|user| format!("{channel} {user}"))),
-            Op::Open { event, .. } => _ = told.insert(format!("{} waits: {}", event.id, event.body)),
-            _ => {}
-        }
-    }
-    told
-}
-
-/// Everybody, wherever they are, as what back ends are to know.
-fn there(sim: &Sim) -> BTreeSet<String> {
-    let mut there = BTreeSet::new();
-    for (channel, user) in sim.nodes.iter().flat_map(|node| &node.clients) {
-        there.insert(format!("presence-{channel}"));
-        there.insert(format!("presence-{channel} {user}"));
-    }
-    there
-}
-
-/// Whether all nodes are of one mind, and nothing waits.
-fn is_settled(sim: &Sim) -> Result<(), TestCaseError> {
-    for node in &sim.nodes {
-        prop_assert_eq!(state(&node.office.desk.steps()), there(sim), "{}", node.id);
-        prop_assert!(node.queue.is_empty(), "{:?} waits at {}", node.queue, node.id);
-    }
-    prop_assert!(sim.dead.is_empty());
-    Ok(())
-}
-
-/// Runs steps, and then waits until everything is settled.
-fn run(steps: Vec<Step>) -> Result<Sim, TestCaseError> {
-    let mut sim = Sim::new();
-    sim.pass(6000);
-    steps.into_iter().for_each(|step| sim.run(step));
-    sim.pass(SETTLED);
-    is_settled(&sim)?;
-    Ok(sim)
-}
-
-/// Who knows nothing must not begin anew before who knows has noticed that the log is gone.
-#[test]
-fn a_log_that_is_gone_is_made_anew_by_who_knows_most() {
-    for phase in (0..10_000).step_by(500) {
-        let mut sim = Sim::new();
-        sim.pass(6000);
-        sim.run(Step::Toggle { node: 0, client: (0, 0) });
-        sim.pass(1000 + phase);
-        sim.run(Step::Delete);
-        sim.run(Step::Kill { node: 1, millis: 100, forgets: true });
-        sim.pass(SETTLED);
-        is_settled(&sim).unwrap();
-        known(&sim.told);
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
-
-    /// Whatever is in trouble at once, nothing is told twice, and in the end back ends know how it is.
-    #[test]
-    fn nodes_tell_as_one(steps in proptest::collection::vec(step(false), 1..60)) {
-        let mut sim = run(steps)?;
-        sim.check_said()?;
-        sim.told.retain(|event| event.kind != EventKind::ClientEvent);
-        let told: Vec<_> =
-            sim.told.iter().map(|event| format!("{} {} {}", event.time_ms, event.id, event.body)).collect();
-        let known = std::panic::catch_unwind(|| known(&sim.told));
-        let known = known.map_err(|_| TestCaseError::fail(format!("{told:#?}")))?;
-        let known: BTreeSet<_> = known.keys().map(|what| what.trim().to_owned()).collect();
-        prop_assert_eq!(known, there(&sim), "{:#?}", told);
-    }
-
-    /// Even where the bus forgets what it was to keep, everybody comes to know how it is.
-    #[test]
-    fn nodes_come_to_one_mind(steps in proptest::collection::vec(step(true), 1..60)) {
-        run(steps)?;
     }
 }
