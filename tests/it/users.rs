@@ -1,6 +1,6 @@
 //! Signed-in users over real sockets: what sessions alone cannot show.
 
-use crate::support::{APP, Http, SECRET, TestServer, auth, eventually};
+use crate::support::{APP, Http, SECRET, TestServer, auth, connect, eventually};
 use fanfare::app::App;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -21,9 +21,13 @@ async fn a_terminated_user_is_not_sent_what_waits() {
     let server = TestServer::with_limits(|limits| {
         (limits.max_event_data_bytes, limits.outbox_bytes, limits.write_timeout_secs) = (64 * 1024, 64 << 20, 30);
     });
-    let mut client = server.connect().await;
-    let frame = signin(&client.socket_id, r#"{"id":"1"}"#);
-    assert_eq!(client.ask(&frame).await["event"], "pusher:signin_success");
+    let place = server.place();
+    let mut client = connect(place.clone()).await;
+    let mut witness = connect(place).await;
+    for client in [&mut client, &mut witness] {
+        let frame = signin(&client.socket_id, r#"{"id":"1"}"#);
+        assert_eq!(client.ask(&frame).await["event"], "pusher:signin_success");
+    }
     client.subscribe("a").await;
     let (sent, data) = (300, "x".repeat(50 * 1024));
     let mut http = server.http().await;
@@ -33,6 +37,8 @@ async fn a_terminated_user_is_not_sent_what_waits() {
     // What is on its way between nodes would come before the order to end.
     eventually("all of it waits", || server.total(|metrics| &metrics.deliveries_total) >= sent).await;
     terminate(&mut http).await;
+    // The order may have come to another node: while it is on its way, reading would let everything out.
+    assert_eq!(witness.closed().await.0, 4009);
     let mut heard = 0;
     let close = loop {
         match client.message().await {
