@@ -55,7 +55,7 @@ fn start() -> SocketAddr {
         runtime.block_on(async {
             let server = Server::bind(config, None).await.unwrap();
             started.send(server.local_addr().unwrap()).unwrap();
-            server.run(std::future::pending()).await;
+            server.run(async || std::future::pending().await).await;
         });
     });
     start.recv().unwrap()

@@ -109,8 +109,11 @@ pub(super) async fn list(State(api): State<Api>, _: SignedRequest) -> Result<Ans
     Ok(Answer::ok(&Nodes { bus, nodes: api.node.nodes().into_iter().map(Node::from).collect() }))
 }
 
-/// Whether new connections should come here: 503 while the other nodes cannot be reached.
+/// Whether new connections should come here: 503 while the server stops or the other nodes cannot be reached.
 pub(super) async fn ready(State(api): State<Api>) -> Answer {
+    if api.node.is_draining() {
+        return Answer::unavailable(&json!({ "ready": false, "reason": "the server is stopping" }));
+    }
     match api.node.link() {
         Some(link) if !link.is_up => {
             let reason = format!("the link to the bus ({}) is down since {} s", link.bus, link.since.as_secs());

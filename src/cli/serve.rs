@@ -25,6 +25,27 @@ pub(super) struct Serve {
         help = "Name that clients use, to be shown; never listened on [default: REVERB_HOST]"
     )]
     hostname: Option<String>,
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "Certificate and chain in PEM, to speak TLS [default: REVERB_SSL_CERT, or that of Herd or Valet for --hostname]"
+    )]
+    tls_cert: Option<String>,
+    /// The certificate's private key in PEM
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<String>,
+    /// Unix socket to listen on as well
+    #[arg(long, value_name = "FILE")]
+    unix_socket: Option<String>,
+    /// Let another process with this option listen on the same port
+    #[arg(long)]
+    reuse_port: bool,
+    /// How long to go on, but for /ready, when asked to stop [default: 5]
+    #[arg(long, value_name = "SECONDS")]
+    drain_delay: Option<String>,
+    /// Over how long connections are closed then [default: 30]
+    #[arg(long, value_name = "SECONDS")]
+    drain_window: Option<String>,
     /// Log every connection, message and broadcast
     #[arg(long)]
     debug: bool,
@@ -76,9 +97,18 @@ impl Serve {
     }
 
     fn sources(self) -> Sources {
-        let debug = self.debug.then(|| "true".to_owned());
+        let switch = |on: bool| on.then(|| "true".to_owned());
         let mut sources = self.place.sources();
-        let flags = [("server.hostname", self.hostname, "--hostname"), ("server.debug", debug, "--debug")];
+        let flags = [
+            ("server.hostname", self.hostname, "--hostname"),
+            ("server.debug", switch(self.debug), "--debug"),
+            ("tls.cert_file", self.tls_cert, "--tls-cert"),
+            ("tls.key_file", self.tls_key, "--tls-key"),
+            ("server.unix_socket", self.unix_socket, "--unix-socket"),
+            ("server.reuse_port", switch(self.reuse_port), "--reuse-port"),
+            ("server.drain_delay_secs", self.drain_delay, "--drain-delay"),
+            ("server.drain_window_secs", self.drain_window, "--drain-window"),
+        ];
         sources.flags.extend(flags.into_iter().filter_map(|(key, value, flag)| Some((key, value?, flag))));
         sources
     }
@@ -87,7 +117,7 @@ impl Serve {
 async fn serve(config: Config, dev: bool) -> Result<(), Fatal> {
     let (path, hostname) = (config.server.path.clone(), config.server.hostname.clone());
     // Before the port is announced, so that a signal sent on seeing it is not lost.
-    let (mut first, mut second) = (Signals::new()?, Signals::new()?);
+    let (mut signals, mut last) = (Signals::new()?, Signals::new()?);
     let bus = Bus::connect(&config)?;
     let server = Server::bind(config, bus).await?;
     let address = server.local_addr()?;
@@ -95,17 +125,20 @@ async fn serve(config: Config, dev: bool) -> Result<(), Fatal> {
     if dev {
         say(&dev::instructions(address, hostname.as_deref(), &path));
     }
-    let stop = async {
-        first.recv().await;
-        say("INFO  Gracefully terminating connections.");
+    let mut told = false;
+    let stop = async || {
+        signals.recv().await;
+        say(if told { "INFO  Terminating connections now." } else { "INFO  Gracefully terminating connections." });
+        told = true;
     };
-    let hurry = async {
-        second.recv().await;
-        second.recv().await;
+    let enough = async {
+        for _ in 0..3 {
+            last.recv().await;
+        }
     };
     tokio::select! {
         () = server.run(stop) => {}
-        () = hurry => tracing::warn!("stopped at once by a second signal"),
+        () = enough => tracing::warn!("stopped at once by a third signal"),
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ mod scaling;
 mod schema;
 mod server;
 mod sources;
+mod tls;
 mod variables;
 mod webhooks;
 
@@ -28,6 +29,7 @@ pub use nats::Nats;
 use serde::Deserialize;
 pub use server::Server;
 pub use sources::{Sources, machine};
+pub use tls::Tls;
 use variables::Variables;
 pub use webhooks::Webhooks;
 
@@ -43,6 +45,8 @@ pub const DEV_APP_SECRET: &str = "app-secret";
 pub struct Config {
     /// Where and how to listen.
     pub server: Server,
+    /// The certificate that clients are shown.
+    pub tls: Tls,
     /// At least one app; no id and no key twice.
     pub apps: Vec<App>,
     /// Whether this server is one of several.
@@ -60,6 +64,7 @@ pub struct Config {
 #[serde(default)]
 struct Sections {
     server: Server,
+    tls: Tls,
     cluster: Cluster,
     redis: Redis,
     nats: Nats,
@@ -71,6 +76,7 @@ impl Config {
     pub fn new(server: Server, apps: Vec<App>) -> Self {
         Self {
             server,
+            tls: Tls::default(),
             apps,
             cluster: Cluster::default(),
             redis: Redis::default(),
@@ -91,7 +97,7 @@ impl Config {
             &sources.flags(),
         ])?)?;
         schema::check(&given, schema::GIVEN)?;
-        let Sections { server, cluster, redis, nats, webhooks } = merge([&file, &given])?.try_deserialize()?;
+        let Sections { server, mut tls, cluster, redis, nats, webhooks } = merge([&file, &given])?.try_deserialize()?;
         let apps = apps::apps(&file, &given)?;
         if apps.is_empty() {
             let place = variables.path().display();
@@ -100,7 +106,8 @@ impl Config {
                  environment, or name a config file with [[apps]]; `fanfare serve --dev` needs none"
             )));
         }
-        Ok(Self { server: server.normal(), apps, cluster, redis, nats, webhooks })
+        tls.complete(server.hostname.as_deref(), sources)?;
+        Ok(Self { server: server.normal(), tls, apps, cluster, redis, nats, webhooks })
     }
 
     /// A server to try things out with: one app with known credentials, on this machine only. Of `sources` only the
@@ -110,8 +117,13 @@ impl Config {
         schema::check(&given, schema::GIVEN)?;
         let mut built_in = Layer::default();
         built_in.set("server.host", "127.0.0.1".into());
-        let Sections { server, .. } = merge([&built_in, &given])?.try_deserialize()?;
-        Ok(Self::new(server.normal(), vec![App::new(DEV_APP_ID, DEV_APP_KEY, DEV_APP_SECRET)]))
+        // Whoever tries things out starts and stops often.
+        built_in.set("server.drain_delay_secs", 0.into());
+        built_in.set("server.drain_window_secs", 0.into());
+        let Sections { server, mut tls, .. } = merge([&built_in, &given])?.try_deserialize()?;
+        tls.complete(server.hostname.as_deref(), sources)?;
+        let app = App::new(DEV_APP_ID, DEV_APP_KEY, DEV_APP_SECRET);
+        Ok(Self { tls, ..Self::new(server.normal(), vec![app]) })
     }
 }
 

@@ -23,6 +23,14 @@ pub(super) fn host(text: &str) -> Result<(), &'static str> {
     Err("must be a host name or an IP address, without scheme, port or path")
 }
 
+/// An address, or a network.
+pub(super) fn network(text: &str) -> Result<(), &'static str> {
+    if text.parse::<IpAddr>().is_ok() || text.parse::<ipnet::IpNet>().is_ok() {
+        return Ok(());
+    }
+    Err("must be an address or a network such as 10.0.0.0/8 or fd00::/8")
+}
+
 /// A name that is only shown.
 pub(super) fn shown(text: &str) -> Result<(), &'static str> {
     if text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control()) {

@@ -44,6 +44,7 @@ pub(super) const MOST_MESSAGE_BYTES: i64 = 16 * 1024 * 1024;
 /// What a config file may hold.
 pub(super) const FILE: Kind = Kind::Table(&[
     ("server", Kind::Table(SERVER)),
+    ("tls", Kind::Table(TLS)),
     ("cluster", Kind::Table(CLUSTER)),
     ("redis", Kind::Table(REDIS)),
     ("nats", Kind::Table(NATS)),
@@ -56,6 +57,7 @@ pub(super) const FILE: Kind = Kind::Table(&[
 /// What variables and flags may hold: `app` is the app of `REVERB_APP_*`.
 pub(super) const GIVEN: Kind = Kind::Table(&[
     ("server", Kind::Table(SERVER)),
+    ("tls", Kind::Table(TLS)),
     ("cluster", Kind::Table(CLUSTER)),
     ("redis", Kind::Table(REDIS)),
     ("app", Kind::Table(APP)),
@@ -64,13 +66,22 @@ pub(super) const GIVEN: Kind = Kind::Table(&[
 const SERVER: Keys = &[
     ("host", Text(rules::host)),
     ("port", Number(0, 65_535)),
+    ("unix_socket", Text(rules::some)),
+    ("reuse_port", Switch),
+    ("proxy_protocol", Switch),
+    ("trusted_proxies", Texts(rules::network)),
     ("path", Text(rules::path)),
     ("hostname", Text(rules::shown)),
     ("debug", Switch),
+    ("handshake_timeout_secs", Number(1, 3600)),
     ("header_timeout_secs", Number(1, 3600)),
     ("body_timeout_secs", Number(1, 3600)),
     ("api_origins", Texts(rules::page)),
+    ("drain_delay_secs", Number(0, 3600)),
+    ("drain_window_secs", Number(0, 3600)),
 ];
+
+const TLS: Keys = &[("cert_file", Text(rules::some)), ("key_file", Text(rules::some))];
 
 const CLUSTER: Keys = &[
     ("bus", Choice(&["none", "redis", "nats"])),
@@ -341,7 +352,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Cluster, Nats, Redis};
+    use super::super::{Cluster, Nats, Redis, Tls};
     use super::*;
     use crate::app::{Features, Limits};
 
@@ -357,6 +368,7 @@ mod tests {
     #[test]
     fn settings_are_those_of_the_structs() {
         same_keys(CLUSTER, &Cluster::default());
+        same_keys(TLS, &Tls::default());
         same_keys(REDIS, &Redis::default());
         same_keys(NATS, &Nats::default());
         same_keys(LIMITS, &Limits::default());

@@ -23,7 +23,9 @@ pub use crate::webhooks::{Attempt, Dead, EventId, Silent, Status, Webhooks};
 pub use nodes::NodeStatus;
 use serde_json::value::RawValue;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
 pub use transitions::News;
 
@@ -36,6 +38,16 @@ pub struct Node {
     metrics: Arc<Metrics>,
     cluster: Option<Cluster>,
     webhooks: Option<Webhooks>,
+    draining: AtomicBool,
+}
+
+/// Who wants to connect.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Visitor<'a> {
+    /// The page's origin, if the client is a browser.
+    pub origin: Option<&'a str>,
+    /// Where the client is, as far as that is known.
+    pub address: Option<IpAddr>,
 }
 
 /// Something said on a channel.
@@ -85,7 +97,7 @@ impl Node {
         let now = Instant::now();
         let hub = |app: &Arc<App>| (app.id.clone(), Arc::new(Hub::new(app.clone(), metrics.clone(), now)));
         let hubs: Hubs = Arc::new(apps.iter().map(hub).collect());
-        Self { me, apps, hubs, metrics, cluster: None, webhooks: None }
+        Self { me, apps, hubs, metrics, cluster: None, webhooks: None, draining: AtomicBool::new(false) }
     }
 
     /// The node as one that tells back ends what happens.
@@ -111,6 +123,16 @@ impl Node {
         self.cluster.as_ref().is_none_or(Cluster::accepts)
     }
 
+    /// Takes note that the server is about to stop.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server is about to stop, so that newcomers had better go elsewhere.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
     /// The app that a back end names by id.
     pub fn app(&self, id: &str) -> Option<&Arc<App>> {
         self.apps.by_id(id)
@@ -132,17 +154,17 @@ impl Node {
     }
 
     /// Admits a connection to `app` (1.9, C3). Its first frame waits in its outbox when this returns.
-    pub fn connect(&self, app: &App, origin: Option<&str>) -> Result<Connection, CloseCode> {
+    pub fn connect(&self, app: &App, visitor: Visitor<'_>) -> Result<Connection, CloseCode> {
         if !app.enabled {
             return Err(CloseCode::AppDisabled);
         }
-        if !app.allowed_origins.allow(origin) {
+        if !app.allowed_origins.allow(visitor.origin) {
             return Err(CloseCode::OriginNotAllowed);
         }
         let connection = self.hub(app).register(Instant::now()).ok_or(CloseCode::OverQuota)?;
         connection.outbox().push(Frame::connection_established(connection.socket(), app.limits.activity_timeout_secs));
         self.metrics.connections_total.add(1);
-        tracing::debug!(app.id = app.id, socket.id = %connection.socket(), origin, "connection established");
+        tracing::debug!(app.id = app.id, socket.id = %connection.socket(), origin = visitor.origin, client = ?visitor.address, "connection established");
         Ok(connection)
     }
 

@@ -1,60 +1,58 @@
 //! The listener: builds the parts, serves WebSockets and the HTTP API on one port, and stops in order.
 
+mod arrival;
 mod bus;
+mod drain;
+mod http;
+mod listener;
 mod telling;
+mod tls;
 
 use crate::api::{self, Api, ApiError};
 use crate::app::Apps;
 use crate::cluster::{Actor, Cluster, Sending};
 use crate::config::{self, Config};
 use crate::node::{Identity, Node};
-use crate::protocol::CloseCode;
-use crate::transport::deadline::Deadline;
+use crate::transport::peer::Proxies;
 use crate::transport::ws::{self, Upgrades};
 use crate::webhooks::{self, Webhooks, Wish};
+use arrival::Arrivals;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::IntoResponse;
 pub use bus::Bus;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use drain::Drain;
+use http::Http;
+use listener::Listener;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::net::{TcpListener, TcpStream};
+use tls::Tls;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// A request head of up to this size passes; more than any SDK sends. hyper gives up, with 431, once so much is
-/// buffered and the head has not ended: one that arrives all at once may be almost twice as large.
-const HEAD_BYTES: usize = 32 * 1024;
-/// From the stop signal to the exit.
-const STOP_WITHIN: Duration = Duration::from_secs(9);
-/// How long webhooks may take after the last connection is gone, if nothing is left of that time.
-const LAST_WEBHOOKS: Duration = Duration::from_millis(100);
+/// How long webhooks may take once the last connection is gone.
+const LAST_WEBHOOKS: Duration = Duration::from_secs(5);
 /// How long webhooks may take to hear what happened last.
 const LAST_NEWS: Duration = Duration::from_secs(1);
-/// The part of it over which connections are closed, so that clients do not all come back at once (E4).
-const CLOSE_OVER: Duration = Duration::from_secs(2);
-/// How long a request that is under way at the stop signal may take.
-const LAST_REQUEST: Duration = Duration::from_secs(5);
 /// How long the others may take to be told that the server has stopped.
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 /// Between two looks at what is due: what is told at most every 5 s is told with no more delay than this.
 const SWEEP: Duration = Duration::from_millis(250);
-/// Connections closed together.
-const CLOSE_SLICE: usize = 500;
 
 /// A server that has its port but does not accept yet.
 #[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
+    listener: Listener,
     node: Arc<Node>,
     http: Http,
+    /// Every WebSocket's task.
+    sockets: TaskTracker,
+    drain: Drain,
     cluster: Option<(Cluster, Actor)>,
     webhooks: Option<webhooks::Actor>,
     /// What webhooks say to those of other nodes.
@@ -92,38 +90,36 @@ pub enum Fatal {
         /// How to mend it.
         hint: &'static str,
     },
-}
-
-#[derive(Clone, Debug)]
-struct Http {
-    router: Router,
-    header_timeout: Duration,
-    /// For answers that a client does not read.
-    write_timeout: Duration,
-    /// Every connection's task; closed when the server stops.
-    tasks: TaskTracker,
-    /// Tells connections that speak HTTP to end after the request in hand.
-    stop: CancellationToken,
+    /// The Unix socket cannot be had.
+    #[error(
+        "cannot listen on server.unix_socket {path:?}: {error}; its folder must exist and be this user's to write in"
+    )]
+    Socket {
+        /// The configured path.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
 }
 
 impl Server {
     /// Takes the configured port. With a bus the server is one of several.
     pub async fn bind(config: Config, bus: Option<Bus>) -> Result<Self, Fatal> {
-        let config::Server { host, port, path, header_timeout_secs, body_timeout_secs, api_origins, .. } =
-            config.server;
-        let listener = TcpListener::bind((&*host, port)).await.map_err(|error| {
-            let hint = match error.kind() {
-                io::ErrorKind::AddrInUse => "another process listens there: stop it or choose another port",
-                io::ErrorKind::PermissionDenied => "ports below 1024 need privileges: choose another port",
-                _ => {
-                    let hint = "it must be an address or a name of this machine, such as 0.0.0.0";
-                    return Fatal::Host { host, error, hint };
-                }
-            };
-            Fatal::Bind { host, port, error, hint }
-        })?;
+        let config::Server { path, header_timeout_secs, body_timeout_secs, api_origins, .. } = &config.server;
+        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        let arrivals = Arrivals {
+            proxy_protocol: config.server.proxy_protocol,
+            tls: Tls::new(&config.tls)?.map(Arc::new),
+            patience: seconds(config.server.handshake_timeout_secs),
+        };
+        let drain = Drain {
+            delay: seconds(config.server.drain_delay_secs),
+            window: seconds(config.server.drain_window_secs),
+            shares_port: config.server.reuse_port,
+        };
+        let listener = Listener::bind(&config.server).await?;
         let apps = Apps::new(config.apps);
-        let me = Identity::new(format!("{}:{}", config::machine(), listener.local_addr()?.port()), SystemTime::now());
+        let me = Identity::new(format!("{}:{}", config::machine(), listener.address()?.port()), SystemTime::now());
         let (node, cluster) = match bus {
             None => (Node::new(me, apps), None),
             Some(bus) => {
@@ -136,19 +132,25 @@ impl Server {
         let webhooks = Webhooks::new(node.identity().id, &config.webhooks, &told, node.metrics().clone(), log);
         let (webhooks, telling) = webhooks.map_err(Fatal::Settings)?.unzip();
         let node = Arc::new(node.telling(webhooks));
-        let tasks = TaskTracker::new();
-        let upgrades = Upgrades { node: node.clone(), tasks: tasks.clone() };
-        let body_timeout = Duration::from_secs(body_timeout_secs.into());
-        let api = api::router(Api::new(node.clone(), &path, body_timeout), &api_origins);
-        let header_timeout = Duration::from_secs(header_timeout_secs.into());
-        let router = router(upgrades, api, &path);
-        let http = Http { router, header_timeout, write_timeout: body_timeout, tasks, stop: CancellationToken::new() };
-        Ok(Self { listener, node, http, cluster, webhooks: telling, wishes })
+        let sockets = TaskTracker::new();
+        let proxies = Proxies::new(config.server.trusted_proxies.iter().map(String::as_str));
+        let upgrades = Upgrades { node: node.clone(), tasks: sockets.clone(), proxies };
+        let body_timeout = seconds(*body_timeout_secs);
+        let api = api::router(Api::new(node.clone(), path, body_timeout), api_origins);
+        let http = Http {
+            arrivals,
+            router: router(upgrades, api, path),
+            header_timeout: seconds(*header_timeout_secs),
+            write_timeout: body_timeout,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        };
+        Ok(Self { listener, node, http, sockets, drain, cluster, webhooks: telling, wishes })
     }
 
     /// The address listened on, with the port that was found where 0 was asked for.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        self.listener.address()
     }
 
     /// What serves the connections.
@@ -156,9 +158,10 @@ impl Server {
         &self.node
     }
 
-    /// Serves until `stop` resolves, then closes every connection with 4200 and returns within 10 s.
-    pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { listener, node, http, cluster, webhooks, wishes } = self;
+    /// Serves until `stop` resolves, then drains: closes every connection with 4200 and returns. Where `stop`, asked
+    /// again, resolves again, that takes no longer than it must.
+    pub async fn run(self, mut stop: impl AsyncFnMut()) {
+        let Self { listener, node, http, sockets, drain, cluster, webhooks, wishes } = self;
         let telling = webhooks.map(|actor| tokio::spawn(actor.run()));
         let (cluster, actor) = cluster.unzip();
         let tasks = cluster.as_ref().zip(actor).map(|(cluster, actor)| {
@@ -167,18 +170,22 @@ impl Server {
         });
         let log = cluster.clone().zip(wishes).zip(node.webhooks().cloned());
         let log = log.map(|((cluster, wishes), webhooks)| tokio::spawn(telling::follow(cluster, webhooks, wishes)));
+        let serve = async {
+            tokio::select! {
+                () = stop() => {}
+                () = http.accept(&listener) => {}
+            }
+            drain.run(&node, &http, &sockets, listener, stop()).await;
+        };
         tokio::select! {
-            () = stop => {}
-            () = accept(&listener, &http) => {}
+            () = serve => {}
             () = sweep(&node) => {}
             () = tell(&node) => {}
         }
-        let start = Instant::now();
-        drop(listener);
-        drain(&node, &http).await;
         if let Some(webhooks) = node.webhooks() {
+            let deadline = Instant::now() + LAST_WEBHOOKS;
             let _ = timeout(LAST_NEWS, telling::tell_all(&node, webhooks)).await;
-            webhooks.stop(STOP_WITHIN.saturating_sub(start.elapsed()).max(LAST_WEBHOOKS)).await;
+            webhooks.stop(deadline.saturating_duration_since(Instant::now())).await;
         }
         if let Some(cluster) = cluster {
             cluster.leave(LEAVE_WITHIN).await;
@@ -224,83 +231,5 @@ async fn tell(node: &Node) {
     match node.webhooks() {
         Some(webhooks) => telling::tell(node, webhooks).await,
         None => std::future::pending().await,
-    }
-}
-
-async fn accept(listener: &TcpListener, http: &Http) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                http.tasks.spawn(http.clone().serve(stream));
-            }
-            Err(error) => {
-                // Out of file descriptors or memory: the connections that exist go on, and some of them end.
-                tracing::error!("cannot accept a connection: {error}");
-                sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
-impl Http {
-    /// Serves HTTP on one connection until it ends or becomes a WebSocket, which goes on in a task of its own.
-    async fn serve(self, stream: TcpStream) {
-        // The server writes whole batches, so waiting to fill packets would only delay them.
-        if stream.set_nodelay(true).is_err() {
-            return;
-        }
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.header_timeout)
-            .max_buf_size(HEAD_BYTES)
-            .serve_connection(
-                TokioIo::new(Deadline::new(stream, self.write_timeout)),
-                TowerToHyperService::new(self.router),
-            )
-            .with_upgrades();
-        let mut connection = std::pin::pin!(connection);
-        let ended = tokio::select! {
-            ended = &mut connection => ended,
-            () = self.stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                timeout(LAST_REQUEST, connection).await.unwrap_or(Ok(()))
-            }
-        };
-        if let Err(error) = ended {
-            tracing::debug!("HTTP connection ended: {error}");
-        }
-    }
-}
-
-/// Closes everything in an orderly way, within `STOP_WITHIN`.
-async fn drain(node: &Node, http: &Http) {
-    let deadline = Instant::now() + STOP_WITHIN;
-    // From here on no handshake is accepted, so the list of connections is final once those under way are in it.
-    http.tasks.close();
-    http.stop.cancel();
-    close_all(node).await;
-    let late = async {
-        // A handshake that was under way when the list was taken.
-        while timeout(Duration::from_millis(50), http.tasks.wait()).await.is_err() {
-            close_all(node).await;
-        }
-    };
-    tokio::select! {
-        () = late => {}
-        () = sleep_until(deadline) => tracing::warn!(connections = http.tasks.len(), "stopped with connections open"),
-    }
-}
-
-async fn close_all(node: &Node) {
-    let outboxes: Vec<_> = node.outboxes().into_iter().filter(|outbox| !outbox.is_closed()).collect();
-    let slices = outboxes.chunks(CLOSE_SLICE);
-    let pause = CLOSE_OVER / u32::try_from(slices.len().max(1)).unwrap_or(u32::MAX);
-    for (n, slice) in slices.enumerate() {
-        if n > 0 {
-            sleep(pause).await;
-        }
-        for outbox in slice {
-            outbox.close(CloseCode::Reconnect);
-        }
     }
 }

@@ -3,18 +3,18 @@
 //! Must not know: what is written. The HTTP server has a time for reading heads, and none for writing answers that
 //! nobody reads.
 
+use super::stream::Stream;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-/// A TCP stream whose writes fail once they have waited for `limit`.
+/// A stream whose writes fail once they have waited for `limit`.
 #[derive(Debug)]
 pub struct Deadline {
-    stream: TcpStream,
+    stream: Stream,
     limit: Duration,
     /// Runs while a write waits; boxed, because few ever do.
     timer: Option<Pin<Box<Sleep>>>,
@@ -22,12 +22,12 @@ pub struct Deadline {
 
 impl Deadline {
     /// Wraps `stream`.
-    pub fn new(stream: TcpStream, limit: Duration) -> Self {
+    pub fn new(stream: Stream, limit: Duration) -> Self {
         Self { stream, limit, timer: None }
     }
 
     /// The stream itself, without the deadline.
-    pub fn into_inner(self) -> TcpStream {
+    pub fn into_inner(self) -> Stream {
         self.stream
     }
 

@@ -43,7 +43,7 @@ impl Node {
     /// Starts its process, and waits until it listens.
     pub(crate) fn again(&self) {
         let mut child = Command::new(env!("CARGO_BIN_EXE_fanfare"))
-            .args(["serve", "--debug", "--config", "fanfare.toml"])
+            .args(["serve", "--debug", "--config", "fanfare.toml", "--drain-delay", "0", "--drain-window", "2"])
             .args(["--host", "127.0.0.1", "--port", &self.port.to_string()])
             .current_dir(&self.folder)
             .env_clear()

@@ -1,7 +1,7 @@
 //! The files that people read and copy say what the code does: `config/fanfare.toml`, `.env.example`, `README.md`.
 
 use fanfare::app::{ClientEvents, Endpoint, EventKind, Features, Limits, MessageRate};
-use fanfare::config::{Cluster, Config, Nats, Redis, Server, Sources, Webhooks};
+use fanfare::config::{Cluster, Config, Nats, Redis, Server, Sources, Tls, Webhooks};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -70,8 +70,9 @@ fn without_reference(words: &str) -> String {
 }
 
 /// Table, source and struct of every setting in the config file.
-const TABLES: [(&str, &str, &str); 10] = [
+const TABLES: [(&str, &str, &str); 11] = [
     ("server", "src/config/server.rs", "Server"),
+    ("tls", "src/config/tls.rs", "Tls"),
     ("cluster", "src/config/cluster.rs", "Cluster"),
     ("redis", "src/config/redis.rs", "Redis"),
     ("nats", "src/config/nats.rs", "Nats"),
@@ -120,7 +121,7 @@ fn bounds(table: &str, key: &str) -> Option<String> {
 fn the_config_file_holds_the_defaults() {
     let config = load(Some(file("defaults", APP)), Some(path("config/fanfare.toml"))).unwrap();
     assert_eq!(config.server, Server::default());
-    assert_eq!((config.cluster, config.redis, config.nats), Default::default());
+    assert_eq!((config.tls, config.cluster, config.redis, config.nats), Default::default());
     assert_eq!(config.webhooks, Webhooks::default());
     assert_eq!(config.apps[0].limits, Limits::default());
     assert_eq!(config.apps[0].features, Features::default());
@@ -130,7 +131,10 @@ fn the_config_file_holds_the_defaults() {
 fn the_examples_of_the_config_file_are_settings() {
     let examples = file("examples.toml", &with_examples(&text("config/fanfare.toml")));
     let config = load(None, Some(examples)).unwrap();
-    assert_eq!(config.server, Server { hostname: Some("ws.example.com".to_owned()), ..Server::default() });
+    let (hostname, unix_socket) = (Some("ws.example.com".to_owned()), Some("/run/fanfare/fanfare.sock".into()));
+    assert_eq!(config.server, Server { hostname, unix_socket, ..Server::default() });
+    let (cert_file, key_file) = (Some("/etc/fanfare/fullchain.pem".into()), Some("/etc/fanfare/privkey.pem".into()));
+    assert_eq!(config.tls, Tls { cert_file, key_file });
     let text = |text: &str| Some(text.to_owned());
     let key = text("0123456789abcdef0123456789abcdef");
     assert_eq!(config.cluster, Cluster { key, ..Cluster::default() });
@@ -208,7 +212,8 @@ fn the_readme_names_every_variable_option_and_limit() {
     }
     let help = Command::new(env!("CARGO_BIN_EXE_fanfare")).args(["serve", "--help"]).output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
-    let options = help.split_whitespace().filter(|word| word.starts_with("--")).map(|word| word.trim_matches(','));
+    let options = help.split_whitespace().filter(|word| word.starts_with("--"));
+    let options = options.map(|word| word.trim_matches([',', ']', ')']));
     for option in options {
         assert!(readme.contains(&format!("`{option}")), "{option} is not in README.md");
     }

@@ -70,12 +70,23 @@ fn the_config_file_may_hold_everything() {
         [server]
         host = "::1"
         port = 9_000
+        unix_socket = "/run/fanfare.sock"
+        reuse_port = true
+        proxy_protocol = true
+        trusted_proxies = ["10.0.0.0/8", "::1"]
         path = "ws/"
         hostname = "ws.app.test"
         debug = true
+        handshake_timeout_secs = 4
         header_timeout_secs = 5
         body_timeout_secs = 6
         api_origins = ["https://a.test"]
+        drain_delay_secs = 7
+        drain_window_secs = 8
+
+        [tls]
+        cert_file = "cert.pem"
+        key_file = "key.pem"
 
         [limits]
         max_presence_members = 500
@@ -100,14 +111,22 @@ fn the_config_file_may_hold_everything() {
     let server = Server {
         host: "::1".to_owned(),
         port: 9000,
+        unix_socket: Some("/run/fanfare.sock".into()),
+        reuse_port: true,
+        proxy_protocol: true,
+        trusted_proxies: vec!["10.0.0.0/8".to_owned(), "::1".to_owned()],
         path: "/ws".to_owned(),
         hostname: Some("ws.app.test".to_owned()),
         debug: true,
+        handshake_timeout_secs: 4,
         header_timeout_secs: 5,
         body_timeout_secs: 6,
         api_origins: vec!["https://a.test".to_owned()],
+        drain_delay_secs: 7,
+        drain_window_secs: 8,
     };
     assert_eq!(config.server, server);
+    assert_eq!(config.tls, Tls { cert_file: Some("cert.pem".into()), key_file: Some("key.pem".into()) });
     let [one, two] = config.apps.as_slice() else { panic!("two apps") };
     assert_eq!((one.id.as_str(), one.enabled, one.client_events), ("123456", true, ClientEvents::Guarded));
     assert_eq!(one.allowed_origins, Origins::default());
@@ -158,7 +177,8 @@ fn dev_reads_flags_and_nothing_else() {
     let (_folder, mut sources) = Folder::new().with(".env", "a broken line").toml("broken");
     set(&mut sources, &[("REVERB_SERVER_PORT", "4")]);
     let config = Config::dev(&sources).unwrap();
-    assert_eq!(config.server, Server { host: "127.0.0.1".to_owned(), ..Server::default() });
+    let dev = Server { drain_delay_secs: 0, drain_window_secs: 0, ..Server::default() };
+    assert_eq!(config.server, Server { host: "127.0.0.1".to_owned(), ..dev });
     let [app] = config.apps.as_slice() else { panic!("one app") };
     assert_eq!((app.id.as_str(), app.keys.iter().next().unwrap()), (DEV_APP_ID, DEV_APP_KEY));
     assert!(app.keys.secret(DEV_APP_KEY).unwrap().verify(&["x"], &Secret::new(DEV_APP_SECRET).sign(&["x"])));
@@ -175,6 +195,8 @@ fn dev_reads_flags_and_nothing_else() {
         hostname: Some("a.test".to_owned()),
         debug: true,
         port: 0,
+        drain_delay_secs: 0,
+        drain_window_secs: 0,
         ..Server::default()
     };
     assert_eq!(server, expect);

@@ -6,7 +6,7 @@ mod users;
 
 use super::*;
 use crate::app::{App, Apps, MessageRate};
-use crate::node::Identity;
+use crate::node::{Identity, Visitor};
 use crate::protocol::signature::Secret;
 use serde_json::{Value, json};
 use std::task::{Context, Poll, Waker};
@@ -25,7 +25,7 @@ struct Client(Session);
 impl Client {
     fn connect(node: &Arc<Node>, version: u8) -> Self {
         let app = node.app("app-id").unwrap();
-        let connection = node.connect(app, None).unwrap();
+        let connection = node.connect(app, Visitor::default()).unwrap();
         let client = Self(Session::new(node.clone(), connection, version));
         let [established] = &client.frames()[..] else { panic!("one frame on connecting") };
         assert_eq!(established["event"], "pusher:connection_established");

@@ -1,9 +1,12 @@
 //! The WebSocket handshake (RFC 6455 section 4.2) and what the client says of itself in it (spec 1.1, 1.2).
 
+use crate::node::Visitor;
 use crate::protocol::CloseCode;
+use crate::transport::peer::Peer;
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use std::net::IpAddr;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -19,6 +22,7 @@ pub(super) struct Handshake {
     origin: Option<Box<str>>,
     version: Version,
     secure: bool,
+    client: Option<IpAddr>,
 }
 
 /// What the query says of the protocol version (spec 1.2).
@@ -69,7 +73,13 @@ impl Handshake {
             origin: headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).map(Into::into),
             version: version(query),
             secure: tokens(headers, &FORWARDED_PROTO).next().is_some_and(is_secure),
+            client: None,
         })
+    }
+
+    /// The handshake as one that `peer` sent for `client`.
+    pub(super) fn from(self, peer: Peer, client: Option<IpAddr>) -> Self {
+        Self { secure: self.secure || peer.tls, client, ..self }
     }
 
     /// The 101.
@@ -86,12 +96,12 @@ impl Handshake {
         (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
     }
 
-    /// The page's origin, if the client is a browser.
-    pub(super) fn origin(&self) -> Option<&str> {
-        self.origin.as_deref()
+    /// Who wants to connect.
+    pub(super) fn visitor(&self) -> Visitor<'_> {
+        Visitor { origin: self.origin.as_deref(), address: self.client }
     }
 
-    /// Whether the proxy in front says that the client came over TLS.
+    /// Whether the client came over TLS, or the proxy in front says so.
     pub(super) fn is_secure(&self) -> bool {
         self.secure
     }

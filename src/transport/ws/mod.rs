@@ -12,6 +12,8 @@ use crate::node::Node;
 use crate::protocol::{CloseCode, Frame};
 use crate::session::{Session, farewell};
 use crate::transport::deadline::Deadline;
+use crate::transport::peer::Proxies;
+use crate::transport::stream::Stream;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -22,7 +24,6 @@ use handshake::Handshake;
 use hyper::upgrade::{OnUpgrade, Parts};
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
-use tokio::net::TcpStream;
 use tokio_util::task::TaskTracker;
 
 /// What upgrades need.
@@ -32,6 +33,8 @@ pub struct Upgrades {
     pub node: Arc<Node>,
     /// Counts connections' tasks, so that a stop can wait for them. Once it is closed, no more are taken.
     pub tasks: TaskTracker,
+    /// Whose word about their clients counts.
+    pub proxies: Proxies,
 }
 
 /// The route for clients, `/app/{key}`.
@@ -56,6 +59,8 @@ impl Upgrades {
             Ok(handshake) => handshake,
             Err(refused) => return *refused,
         };
+        let peer = request.extensions().get().copied().unwrap_or_default();
+        let handshake = handshake.from(peer, self.proxies.client(peer, request.headers()));
         if self.tasks.is_closed() {
             return (StatusCode::SERVICE_UNAVAILABLE, "The server is stopping: connect again\n").into_response();
         }
@@ -91,7 +96,8 @@ async fn open(
         Err(close) => {
             tracing::debug!(
                 app.key = key,
-                origin = handshake.origin(),
+                origin = handshake.visitor().origin,
+                client = ?handshake.visitor().address,
                 code = close.code(),
                 "connection refused: {}",
                 close.reason()
@@ -104,7 +110,7 @@ async fn open(
 }
 
 /// Takes the socket back from the HTTP server, with what it had read past the handshake. `None` if the client is gone.
-async fn upgraded(upgrade: OnUpgrade) -> Option<(TcpStream, Bytes)> {
+async fn upgraded(upgrade: OnUpgrade) -> Option<(Stream, Bytes)> {
     let upgraded = upgrade.await.ok()?;
     let Parts { io, read_buf, .. } = upgraded.downcast::<TokioIo<Deadline>>().ok()?;
     Some((io.into_inner().into_inner(), read_buf))
@@ -118,7 +124,7 @@ fn admit(node: &Node, handshake: &Handshake, key: Option<&str>) -> Result<crate:
         return Err(CloseCode::TlsRequired);
     }
     handshake.check_version(app.features.strict_protocol)?;
-    node.connect(app, handshake.origin())
+    node.connect(app, handshake.visitor())
 }
 
 #[cfg(test)]

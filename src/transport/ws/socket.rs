@@ -8,6 +8,7 @@ use super::write::{self, Stuck};
 use crate::node::{self, STALLS, relieve};
 use crate::protocol::{CloseCode, Frame};
 use crate::session::{Next, Session, Tick};
+use crate::transport::stream::Stream;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use std::future::{poll_fn, ready};
@@ -15,7 +16,6 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
@@ -36,7 +36,7 @@ const CLOSE_WRITE: Duration = Duration::from_secs(5);
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1024 * 1024;
 
-pub(super) type Socket = WebSocketStream<TcpStream>;
+pub(super) type Socket = WebSocketStream<Stream>;
 
 /// How a connection ends.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub(super) enum End {
 }
 
 /// Speaks WebSocket on an upgraded connection. The stream is boxed so that it does not move through futures.
-pub(super) async fn open(stream: TcpStream, read_ahead: Bytes, max_message_bytes: usize) -> Box<Socket> {
+pub(super) async fn open(stream: Stream, read_ahead: Bytes, max_message_bytes: usize) -> Box<Socket> {
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
@@ -221,7 +221,7 @@ fn late(session: &Session) -> End {
 }
 
 /// Writes the last frames, then waits for the client to hang up, so that it reads them before the connection goes.
-pub(super) async fn hang_up(mut stream: TcpStream, last: &[Frame]) {
+pub(super) async fn hang_up(mut stream: Stream, last: &[Frame]) {
     if write::all(&mut stream, last, CLOSE_WRITE, || false).await.is_err() || stream.shutdown().await.is_err() {
         return;
     }
@@ -241,9 +241,9 @@ pub(super) async fn hang_up(mut stream: TcpStream, last: &[Frame]) {
 mod tests {
     use super::*;
     use crate::app::{App, Apps};
-    use crate::node::{Identity, Node};
+    use crate::node::{Identity, Node, Visitor};
     use std::sync::Arc;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     /// Frames that fill the read buffer exactly, so that every read ends between two of them and tokio's budget does
     /// too: an end that is due comes long before the last of them.
@@ -251,12 +251,12 @@ mod tests {
     async fn a_flood_does_not_put_off_the_end() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let mut socket = open(listener.accept().await.unwrap().0, Bytes::new(), 1024).await;
+        let mut socket = open(Stream::Tcp(listener.accept().await.unwrap().0), Bytes::new(), 1024).await;
         let node = Arc::new(Node::new(
             Identity::new("test".to_owned(), std::time::SystemTime::UNIX_EPOCH),
             Apps::new([App::new("app", "key", "secret")]),
         ));
-        let connection = node.connect(node.app("app").unwrap(), None).unwrap();
+        let connection = node.connect(node.app("app").unwrap(), Visitor::default()).unwrap();
         let mut session = Session::new(node, connection, 7);
         let pong = [0x8a, 0x82, 0, 0, 0, 0, b'x', b'x'];
         client.write_all(&pong.repeat(64 * 1024)).await.unwrap();

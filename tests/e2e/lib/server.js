@@ -53,7 +53,7 @@ function cleanEnv(home) {
 }
 
 export class Server {
-  args = ['serve'];
+  args = ['serve', '--drain-delay', '0'];
   output = '';
 
   /** `fanfare serve --dev`: credentials of its own, and no configuration. */
@@ -78,7 +78,7 @@ export class Server {
     await writeFile(join(server.dir, '.env'), dotenv({ ...server, extra }));
     if (toml) {
       await writeFile(join(server.dir, 'fanfare.toml'), toml);
-      server.args = ['serve', '--config', 'fanfare.toml'];
+      server.args.push('--config', 'fanfare.toml');
     }
     try {
       await server.run();

@@ -85,7 +85,13 @@ impl TestServer {
 
     fn on(kind: Option<Kind>, adjust: impl Fn(&mut Config)) -> Self {
         let config = || {
-            let server = config::Server { host: "127.0.0.1".to_owned(), port: 0, ..config::Server::default() };
+            let server = config::Server {
+                host: "127.0.0.1".to_owned(),
+                port: 0,
+                drain_delay_secs: 0,
+                drain_window_secs: 1,
+                ..config::Server::default()
+            };
             let mut config = Config::new(server, vec![app()]);
             adjust(&mut config);
             config

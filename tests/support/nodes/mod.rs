@@ -211,11 +211,15 @@ impl Running {
                 let server = Server::bind(config, bus).await.unwrap();
                 started.send((server.local_addr().unwrap(), server.node().clone())).unwrap();
                 let (crash, crashed) = oneshot::channel();
-                let stop = async {
-                    if let Ok(End::Crash) = stopped.await {
-                        crash.send(()).unwrap();
-                        std::future::pending::<()>().await;
+                let (mut stopped, mut crash) = (Some(stopped), Some(crash));
+                let stop = async || match stopped.take() {
+                    Some(stopped) => {
+                        if let Ok(End::Crash) = stopped.await {
+                            crash.take().unwrap().send(()).unwrap();
+                            std::future::pending::<()>().await;
+                        }
                     }
+                    None => std::future::pending().await,
                 };
                 tokio::select! {
                     () = server.run(stop) => {}

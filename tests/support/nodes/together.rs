@@ -146,7 +146,10 @@ async fn flush(nodes: &[(Arc<Node>, ChannelName)], round: u64, numbers: bool) {
 }
 
 fn connect(nodes: &[(Arc<Node>, ChannelName)]) -> Vec<Connection> {
-    nodes.iter().map(|(node, _)| node.connect(app(node), None).expect("the app has no limit")).collect()
+    nodes
+        .iter()
+        .map(|(node, _)| node.connect(app(node), fanfare::node::Visitor::default()).expect("the app has no limit"))
+        .collect()
 }
 
 fn app(node: &Node) -> &Arc<App> {

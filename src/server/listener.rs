@@ -1,0 +1,151 @@
+//! Where clients come in: a TCP port, and perhaps a Unix socket.
+//!
+//! Must not know: what clients say.
+
+use super::Fatal;
+use crate::config;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream, lookup_host};
+
+/// Connections that may wait to be accepted; the system has a bound of its own.
+const BACKLOG: u32 = 4096;
+
+/// A connection that nothing has been read from.
+#[derive(Debug)]
+pub(super) enum Raw {
+    Tcp(TcpStream, IpAddr),
+    Unix(UnixStream),
+}
+
+/// What is listened on. It stops with its drop.
+#[derive(Debug)]
+pub(super) struct Listener {
+    tcp: TcpListener,
+    unix: Option<Local>,
+}
+
+/// A Unix socket and its file, which goes with it.
+#[derive(Debug)]
+struct Local {
+    listener: UnixListener,
+    path: PathBuf,
+    inode: u64,
+}
+
+impl Listener {
+    /// Takes the configured port and socket.
+    pub(super) async fn bind(settings: &config::Server) -> Result<Self, Fatal> {
+        let config::Server { host, port, reuse_port, unix_socket, .. } = settings;
+        let tcp = tcp(host, *port, *reuse_port).await.map_err(|error| unbound(host, *port, error))?;
+        let local = |path: &PathBuf| {
+            Local::bind(path, *reuse_port).map_err(|error| Fatal::Socket { path: path.clone(), error })
+        };
+        Ok(Self { tcp, unix: unix_socket.as_ref().map(local).transpose()? })
+    }
+
+    /// The address of the port.
+    pub(super) fn address(&self) -> io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+
+    /// The next connection.
+    pub(super) async fn accept(&self) -> io::Result<Raw> {
+        let tcp = async {
+            let (stream, peer) = self.tcp.accept().await?;
+            // The server writes whole batches, so waiting to fill packets would only delay them.
+            stream.set_nodelay(true)?;
+            Ok(Raw::Tcp(stream, peer.ip().to_canonical()))
+        };
+        let Some(local) = &self.unix else { return tcp.await };
+        tokio::select! {
+            accepted = tcp => accepted,
+            accepted = local.listener.accept() => accepted.map(|(stream, _)| Raw::Unix(stream)),
+        }
+    }
+
+    /// Sends newcomers to the other process that listens on the port, if there is one; those who are on their way here
+    /// still arrive.
+    #[cfg(target_os = "linux")]
+    pub(super) fn give_way(&self) {
+        use nix::libc::{BPF_K, BPF_RET, sock_filter, sock_fprog};
+        use nix::sys::socket::{SetSockOpt, sockopt::AttachReusePortCbpf};
+        // Of the sockets of a port, this process's is the first: when one is closed, the last takes its place. The
+        // program chooses the second; if there is none the system goes on as before.
+        let mut second = sock_filter { code: (BPF_RET | BPF_K) as u16, jt: 0, jf: 0, k: 1 };
+        let program = sock_fprog { len: 1, filter: &raw mut second };
+        if let Err(error) = AttachReusePortCbpf.set(&self.tcp, &program) {
+            tracing::debug!("newcomers cannot be sent to the next process: {error}");
+        }
+    }
+
+    /// Elsewhere the system spreads newcomers over all processes that listen.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn give_way(&self) {}
+}
+
+async fn tcp(host: &str, port: u16, reuse: bool) -> io::Result<TcpListener> {
+    let mut last = io::Error::new(ErrorKind::AddrNotAvailable, "the name has no address");
+    for address in lookup_host((host, port)).await? {
+        let bound = || {
+            let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            // The port is free as soon as its last listener is gone, whatever its connections still do.
+            socket.set_reuseaddr(true)?;
+            if reuse {
+                socket.set_reuseport(true)?;
+            }
+            socket.bind(address)?;
+            socket.listen(BACKLOG)
+        };
+        match bound() {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn unbound(host: &str, port: u16, error: io::Error) -> Fatal {
+    let host = host.to_owned();
+    let hint = match error.kind() {
+        ErrorKind::AddrInUse => "another process listens there: stop it or choose another port",
+        ErrorKind::PermissionDenied => "ports below 1024 need privileges: choose another port",
+        _ => {
+            let hint = "it must be an address or a name of this machine, such as 0.0.0.0";
+            return Fatal::Host { host, error, hint };
+        }
+    };
+    Fatal::Bind { host, port, error, hint }
+}
+
+impl Local {
+    /// Listens at `path`: in the place of a process that has ended and, if `take`, of one that still listens. Nobody who
+    /// connects meanwhile finds nothing there.
+    fn bind(path: &Path, take: bool) -> io::Result<Self> {
+        match std::os::unix::net::UnixStream::connect(path) {
+            Ok(_) if !take => return Err(io::Error::new(ErrorKind::AddrInUse, "another process listens there")),
+            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+                return Err(error);
+            }
+            _ => {}
+        }
+        let fresh = path.with_extension(format!("{}.new", std::process::id()));
+        let listener = UnixListener::bind(&fresh)?;
+        // Who may connect is for the folder to say, as with a port it is for a firewall.
+        std::fs::set_permissions(&fresh, PermissionsExt::from_mode(0o666))?;
+        let inode = std::fs::metadata(&fresh)?.ino();
+        std::fs::rename(&fresh, path)?;
+        Ok(Self { listener, path: path.to_owned(), inode })
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        // Another process may listen there by now.
+        if std::fs::metadata(&self.path).is_ok_and(|found| found.ino() == self.inode) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
