@@ -32,6 +32,11 @@ impl<K: Eq + Hash, V> Expiring<K, V> {
         Self { ttl, max_bytes, bytes: 0, entries: LinkedHashMap::new() }
     }
 
+    /// Changes the bounds for what comes from now on. A value of a longer life goes no later than those before it.
+    pub fn configure(&mut self, ttl: Duration, max_bytes: usize) {
+        (self.ttl, self.max_bytes) = (ttl, max_bytes);
+    }
+
     /// Keeps `value`, which takes `bytes` with its key, from `now` on; one under the same key is replaced. How many
     /// had to be forgotten before their time.
     pub fn insert(&mut self, key: K, value: V, bytes: usize, now: Instant) -> usize {

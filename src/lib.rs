@@ -111,6 +111,12 @@
 //!   timeouts on request heads and for taking the socket back after an upgrade.
 //! * `async-nats` is the NATS project's own client (otherwise: its protocol, TLS and four kinds of credentials by hand);
 //!   `nkeys`, which it stands on, tells a mistyped seed before anything is connected.
+//! * `rustls` through `tokio-rustls` is TLS on the server's own port (otherwise: a system library, and unsafe code);
+//!   `ppp` reads PROXY protocol headers (otherwise: two formats by hand), `ipnet` says whether a proxy is in a trusted
+//!   network (otherwise: prefixes of two kinds of addresses), `nix` sends newcomers to the process that takes over
+//!   the port (otherwise: an unsafe system call).
+//! * `arc-swap` holds what a reload replaces, so that readers take no lock (otherwise: a lock around every look at an
+//!   app's limits).
 //! * `tower-http` answers preflights of pages that may call the API (otherwise: the rules of CORS by hand, of which a
 //!   forgotten `Vary` is the usual mistake).
 //! * `utoipa` writes `/openapi.json` from the types that are answered (otherwise: schemas by hand, which nobody would

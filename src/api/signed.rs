@@ -91,11 +91,11 @@ async fn judge(parts: &mut Parts, api: &Api) -> Result<(Arc<App>, Signed, HashMa
     let head = Head { method: parts.method.as_str(), path: uri.path(), query, prefix: &api.prefix };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let signed = verify(head, &app.keys, now, app.limits.auth_window_secs).map_err(ApiError::unauthorized)?;
-    Ok((app.clone(), signed, path))
+    Ok((app, signed, path))
 }
 
 /// The app that one of the paths without an id is about (H11).
-fn named_by_key<'a>(query: &str, api: &'a Api) -> Result<&'a Arc<App>, ApiError> {
+fn named_by_key(query: &str, api: &Api) -> Result<Arc<App>, ApiError> {
     let mut pairs = form_urlencoded::parse(query.as_bytes());
     let (_, key) = pairs
         .find(|(name, _)| name.eq_ignore_ascii_case("auth_key"))

@@ -115,7 +115,7 @@ impl Endpoint {
 }
 
 /// The endpoints of one app, each with an id that stays the same as long as its URL does.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Endpoints(Vec<(String, Endpoint)>);
 
 impl Endpoints {

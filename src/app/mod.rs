@@ -34,7 +34,7 @@ pub enum ClientEvents {
 }
 
 /// One tenant.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct App {
     /// Names the app in HTTP API paths.
     pub id: String,

@@ -5,6 +5,7 @@
 mod client;
 mod dev;
 mod nodes;
+mod reload;
 mod serve;
 mod webhooks;
 

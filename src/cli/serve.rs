@@ -1,5 +1,6 @@
 //! `fanfare serve`.
 
+use super::reload::Reload;
 use super::{Place, complain, dev, refuse, say};
 use crate::config::{Config, Sources};
 use crate::server::{Bus, Fatal, Server};
@@ -80,7 +81,7 @@ impl Serve {
         }
         let served = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Fatal::System).and_then(
             |runtime| {
-                let served = runtime.block_on(serve(config, dev));
+                let served = runtime.block_on(serve(config, sources, dev));
                 // What hangs on a disk ends with the process.
                 runtime.shutdown_background();
                 served
@@ -114,17 +115,19 @@ impl Serve {
     }
 }
 
-async fn serve(config: Config, dev: bool) -> Result<(), Fatal> {
+async fn serve(config: Config, sources: Sources, dev: bool) -> Result<(), Fatal> {
     let (path, hostname) = (config.server.path.clone(), config.server.hostname.clone());
+    let is_secure = config.tls.cert_file.is_some();
     // Before the port is announced, so that a signal sent on seeing it is not lost.
     let (mut signals, mut last) = (Signals::new()?, Signals::new()?);
     let bus = Bus::connect(&config)?;
     let server = Server::bind(config, bus).await?;
     let address = server.local_addr()?;
-    say(&announcement(address, &path, hostname.as_deref()));
+    say(&announcement(address, is_secure, &path, hostname.as_deref()));
     if dev {
         say(&dev::instructions(address, hostname.as_deref(), &path));
     }
+    let reload = Reload::new((!dev).then_some(sources), server.running())?;
     let mut told = false;
     let stop = async || {
         signals.recv().await;
@@ -138,15 +141,17 @@ async fn serve(config: Config, dev: bool) -> Result<(), Fatal> {
     };
     tokio::select! {
         () = server.run(stop) => {}
+        () = reload.run() => {}
         () = enough => tracing::warn!("stopped at once by a third signal"),
     }
     Ok(())
 }
 
 /// The line that people and scripts look for in Reverb's output.
-fn announcement(address: SocketAddr, path: &str, hostname: Option<&str>) -> String {
+fn announcement(address: SocketAddr, is_secure: bool, path: &str, hostname: Option<&str>) -> String {
+    let secure = if is_secure { "secure " } else { "" };
     let name = hostname.filter(|name| *name != address.ip().to_string()).map(|name| format!(" ({name})"));
-    format!("INFO  Starting server on {address}{path}{}", name.unwrap_or_default())
+    format!("INFO  Starting {secure}server on {address}{path}{}", name.unwrap_or_default())
 }
 
 /// SIGTERM and SIGINT.
@@ -175,8 +180,11 @@ mod tests {
     #[test]
     fn the_announcement_reads_as_reverbs() {
         let address = "0.0.0.0:8080".parse().unwrap();
-        assert_eq!(announcement(address, "", None), "INFO  Starting server on 0.0.0.0:8080");
-        assert_eq!(announcement(address, "/ws", Some("a.test")), "INFO  Starting server on 0.0.0.0:8080/ws (a.test)");
-        assert_eq!(announcement(address, "", Some("0.0.0.0")), "INFO  Starting server on 0.0.0.0:8080");
+        assert_eq!(announcement(address, false, "", None), "INFO  Starting server on 0.0.0.0:8080");
+        assert_eq!(
+            announcement(address, true, "/ws", Some("a.test")),
+            "INFO  Starting secure server on 0.0.0.0:8080/ws (a.test)"
+        );
+        assert_eq!(announcement(address, false, "", Some("0.0.0.0")), "INFO  Starting server on 0.0.0.0:8080");
     }
 }

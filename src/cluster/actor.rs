@@ -244,7 +244,7 @@ impl Actor {
     async fn hand_out(&mut self, origin: NodeId, topic: &Topic, number: u64, event: &Event, now: Instant) {
         let shared = &self.cluster.0;
         if let Some((app, channel)) = shared.interests.hear(topic, origin, number, event.kept, event.born)
-            && let Some(hub) = shared.hubs.get(&*app)
+            && let Some(hub) = shared.hubs.get(&app)
         {
             let reach = hub.arrive(&channel, event.except, event.kept, &event.frame, now);
             self.relieve(reach).await;
@@ -335,7 +335,7 @@ impl Actor {
                 Do::Replace(node, told) => self.replace(node, told, now),
                 Do::Forget(node) => {
                     tracing::info!(node.id = %node, node.name = self.name(node), "node is gone");
-                    shared.hubs.values().for_each(|hub| hub.forget_node(node, now));
+                    shared.hubs.all().values().for_each(|hub| hub.forget_node(node, now));
                     let held = self.catching.gone(node);
                     self.release(node, held);
                 }
@@ -384,7 +384,7 @@ impl Actor {
         for Told { app, fact } in told {
             by_app.entry(app).or_default().push(fact);
         }
-        for (app, hub) in self.cluster.0.hubs.iter() {
+        for (app, hub) in self.cluster.0.hubs.all().iter() {
             hub.replace(node, by_app.get(app).map_or(&[], Vec::as_slice), now);
         }
         tracing::info!(node.id = %node, node.name = self.name(node), "node is known");
@@ -400,7 +400,7 @@ impl Actor {
         self.echo.link_is_up(now);
         // Who is subscribed to nothing may be signed in, and is to hear that the user was ended.
         let serves = |hub: &Arc<Hub>| hub.connections() > 0;
-        if !self.cluster.0.interests.is_empty() || self.cluster.0.hubs.values().any(serves) {
+        if !self.cluster.0.interests.is_empty() || self.cluster.0.hubs.all().values().any(serves) {
             self.recalls = true;
             self.catching.start(self.peers.seen().map(|seen| seen.id), self.missed, now);
             self.tell_back(now);
@@ -443,6 +443,10 @@ impl Actor {
             return;
         }
         let now = super::now();
+        if self.cluster.0.relearn.swap(false, Ordering::Relaxed) {
+            let to_do = self.peers.relearn(now);
+            self.act(to_do).await;
+        }
         if self.echo.is_dead(now) {
             tracing::warn!("the link to the bus looks alive and is not: connecting anew");
             self.cluster.0.broker.reset();
@@ -456,7 +460,7 @@ impl Actor {
 /// Ready once a hub has something to tell at once.
 fn poll_changes(cluster: &Cluster, cx: &mut Context<'_>) -> Poll<()> {
     let mut ready = Poll::Pending;
-    for hub in cluster.0.hubs.values() {
+    for hub in cluster.0.hubs.all().values() {
         if hub.poll_changes(cx).is_ready() {
             ready = Poll::Ready(());
         }

@@ -27,7 +27,7 @@ mod view;
 pub mod wire;
 
 use crate::broker::{Broker, Error, Topic};
-use crate::hub::Hub;
+use crate::hub::{Hub, Hubs};
 use crate::metrics::Metrics;
 use crate::protocol::signature::Secret;
 use crate::protocol::{ChannelName, Frame, NodeId, SocketId, UserId};
@@ -42,7 +42,6 @@ pub use outgoing::Limits;
 use outgoing::Outgoing;
 use parking_lot::RwLock;
 pub use sending::Sending;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -60,9 +59,6 @@ const RECALL_WITHIN: Duration = Duration::from_secs(2);
 const RECALL_AGAIN: Duration = Duration::from_millis(250);
 /// Last events that are recalled at a time.
 const RECALLS: usize = 64;
-
-/// The hubs of this node, by the ids of their apps.
-pub type Hubs = Arc<HashMap<String, Arc<Hub>>>;
 
 /// This node as one of several. Clones are the same node.
 #[derive(Clone, Debug)]
@@ -87,6 +83,8 @@ struct Shared {
     others: RwLock<Vec<Seen>>,
     lag: Lag,
     log: Log,
+    /// Whether what the others have said is to be asked for again, because not all of it was taken note of.
+    relearn: AtomicBool,
 }
 
 /// The last event of a cache channel, who published it with which number, and for how long it is still kept.
@@ -127,7 +125,7 @@ fn now() -> Instant {
 impl Cluster {
     /// The node `me` with its hubs, which start taking notes.
     pub fn new(me: Identity, settings: Settings, broker: Broker, hubs: Hubs, metrics: Arc<Metrics>) -> Self {
-        hubs.values().for_each(|hub| hub.share());
+        hubs.all().values().for_each(|hub| hub.share());
         let control = Topic::new(&[&settings.prefix, "$nodes"]);
         let log = Log::new(&settings.prefix);
         let outgoing = Outgoing::new(settings.limits);
@@ -148,7 +146,14 @@ impl Cluster {
             others,
             lag,
             log,
+            relearn: AtomicBool::new(false),
         }))
+    }
+
+    /// Lets a hub that was added later take its notes, and asks the others for what they have said of its app.
+    pub fn added(&self, hub: &Hub) {
+        hub.share();
+        self.0.relearn.store(true, Ordering::Relaxed);
     }
 
     /// Whether the link to the bus is up.
@@ -291,7 +296,7 @@ impl Cluster {
         let Shared { hubs, interests, me, .. } = &*self.0;
         if let Ok(Some(Last { left, origin, number, frame })) = self.last(&app, &channel).await
             && (origin == me.id || interests.has_heard(&topic, origin, number))
-            && let Some(hub) = hubs.get(&*app)
+            && let Some(hub) = hubs.get(&app)
         {
             hub.recall(&channel, &frame, left, since, now());
         }

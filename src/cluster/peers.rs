@@ -201,6 +201,11 @@ impl Peers {
         to_do
     }
 
+    /// Asks every node for all that is so on it.
+    pub(super) fn relearn(&mut self, now: Instant) -> Vec<Do> {
+        self.known.iter_mut().map(|(node, peer)| peer.ask(*node, now)).collect()
+    }
+
     /// Takes note that nothing could be heard until `now`. Nobody is taken for dead for that.
     pub fn link_is_up(&mut self, now: Instant) {
         self.last_tick = now;

@@ -19,7 +19,7 @@ impl Cluster {
     /// Warns where an app may have what the bus does not take. To be called when the link comes up.
     pub(super) fn warn_of_limits(&self) {
         let max_bytes = self.0.broker.max_bytes();
-        for (app, hub) in self.0.hubs.iter() {
+        for (app, hub) in self.0.hubs.all().iter() {
             let limits = &hub.app().limits;
             for (limit, bytes) in [
                 ("max_event_data_bytes", limits.max_event_data_bytes),

@@ -47,7 +47,7 @@ impl Telling {
     /// Tells members and users who came and went.
     pub(super) fn changes(&mut self) {
         let (mut told, mut all) = (Vec::new(), false);
-        for (app, hub) in self.cluster.0.hubs.iter() {
+        for (app, hub) in self.cluster.0.hubs.all().iter() {
             let changes = hub.changes();
             all |= changes.all;
             told.extend(changes.facts.into_iter().map(|fact| Told { app: app.clone(), fact }));
@@ -64,13 +64,13 @@ impl Telling {
     pub(super) fn numbers(&mut self, due: bool) {
         let (now, mut told) = (super::now(), Vec::new());
         let Self { cluster, .. } = self;
-        for (app, hub) in cluster.0.hubs.iter() {
+        for (app, hub) in cluster.0.hubs.all().iter() {
             for fact in hub.numbers(due, now) {
                 if let Fact::Connections { channel, connections: 0 } = &fact {
                     cluster.0.interests.idle(cluster.topic(app, channel), now);
                 }
                 if !matches!(&fact, Fact::Connections { channel, .. } if channel.is_user()) {
-                    told.push(Told { app: app.clone(), fact });
+                    told.push(Told { app: app.to_owned(), fact });
                 }
             }
         }
@@ -99,12 +99,12 @@ impl Telling {
         }
         self.told_all = Some((now, others));
         self.changes();
-        let hubs = self.cluster.0.hubs.iter();
+        let hubs = self.cluster.0.hubs.all();
         let told = |(app, hub): (&String, &Arc<Hub>)| {
             let app = app.clone();
             hub.facts(now).into_iter().map(move |fact| Told { app: app.clone(), fact })
         };
-        let mut all = self.parts(hubs.flat_map(told).collect());
+        let mut all = self.parts(hubs.iter().flat_map(told).collect());
         if all.is_empty() {
             all.push(Vec::new());
         }

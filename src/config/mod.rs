@@ -18,6 +18,7 @@ mod server;
 mod sources;
 mod tls;
 mod variables;
+mod watch;
 mod webhooks;
 
 pub use self::redis::{Redis, TlsFiles};
@@ -31,6 +32,7 @@ pub use server::Server;
 pub use sources::{Sources, machine};
 pub use tls::Tls;
 use variables::Variables;
+pub use watch::Look;
 pub use webhooks::Webhooks;
 
 /// Id of the one app of [`Config::dev`].

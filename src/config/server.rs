@@ -19,7 +19,7 @@ pub struct Server {
     /// Whether another process with this setting may listen on the same port: a new one takes over while the old one
     /// drains.
     pub reuse_port: bool,
-    /// Whether every connection begins with a PROXY protocol header, version 1 or 2, as HAProxy and load balancers send
+    /// Whether every connection begins with a PROXY protocol header, version 1 or 2, as load balancers send
     /// it. Then nobody but they must reach the port.
     pub proxy_protocol: bool,
     /// Proxies whose `X-Forwarded-For` is believed: addresses, or networks such as `10.0.0.0/8`.

@@ -4,6 +4,7 @@
 
 use super::merge::Layer;
 use super::schema::GIVEN;
+use super::variables::Variables;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
@@ -54,6 +55,12 @@ impl Sources {
             config_file: None,
             flags: Vec::new(),
         }
+    }
+
+    /// The files that are read, or would be if they were there.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let config_file = self.config_file.as_ref().map(|path| self.directory.join(path));
+        config_file.into_iter().chain([Variables::file(self)]).collect()
     }
 
     /// The flags as the topmost layer.

@@ -22,7 +22,7 @@ impl Folder {
         Self(path)
     }
 
-    fn with(self, file: &str, text: &str) -> Self {
+    pub(super) fn with(self, file: &str, text: &str) -> Self {
         std::fs::write(self.0.join(file), text).unwrap();
         self
     }

@@ -16,15 +16,20 @@ pub(super) struct Variables<'a> {
 }
 
 impl<'a> Variables<'a> {
-    /// Reads the file given, which must exist, or else `.env.{APP_ENV}` or `.env` if there is one.
-    pub(super) fn read(sources: &'a Sources) -> Result<Self, Error> {
-        let environment = &sources.environment;
-        let specific = environment.get("APP_ENV").and_then(|name| laravel(name)).filter(|name| !name.is_empty());
+    /// The file given, or else `.env.{APP_ENV}` if there is one, or else `.env`.
+    pub(super) fn file(sources: &Sources) -> PathBuf {
+        let specific = sources.environment.get("APP_ENV").and_then(|name| laravel(name));
+        let specific = specific.filter(|name| !name.is_empty());
         let specific =
             specific.map(|name| sources.directory.join(format!(".env.{name}"))).filter(|path| path.is_file());
         let given = sources.env_file.as_ref().map(|path| sources.directory.join(path));
-        let required = given.is_some();
-        let path = given.or(specific).unwrap_or_else(|| sources.directory.join(".env"));
+        given.or(specific).unwrap_or_else(|| sources.directory.join(".env"))
+    }
+
+    /// Reads the file given, which must exist, or else `.env.{APP_ENV}` or `.env` if there is one.
+    pub(super) fn read(sources: &'a Sources) -> Result<Self, Error> {
+        let environment = &sources.environment;
+        let (path, required) = (Self::file(sources), sources.env_file.is_some());
         let file = match std::fs::read_to_string(&path) {
             Ok(text) => parse(&text, &path, environment)?,
             Err(e) if e.kind() == ErrorKind::NotFound && !required => BTreeMap::new(),

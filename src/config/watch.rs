@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 /// How files look from the outside; folders, with the files in them. Two looks that are equal saw the same.
 ///
@@ -14,8 +13,8 @@ use std::time::SystemTime;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Look(BTreeMap<PathBuf, Seen>);
 
-/// Inode, size and time of the last change.
-type Seen = (u64, u64, Option<SystemTime>);
+/// Inode, size, and time of the last change in seconds and nanoseconds.
+type Seen = (u64, u64, (i64, i64));
 
 impl Look {
     /// Looks at `paths`; one that is not there may come.
@@ -32,7 +31,7 @@ impl Look {
 
     fn add(&mut self, path: &Path) {
         if let Ok(found) = std::fs::metadata(path) {
-            self.0.insert(path.to_owned(), (found.ino(), found.len(), found.modified().ok()));
+            self.0.insert(path.to_owned(), (found.ino(), found.len(), (found.mtime(), found.mtime_nsec())));
         }
     }
 }

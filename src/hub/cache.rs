@@ -26,6 +26,11 @@ impl Cache {
         Self(Mutex::new(Expiring::new(limits.cache_ttl(), limits.cache_bytes)))
     }
 
+    /// Keeps events that come from now on as long as the app says now.
+    pub(super) fn configure(&self, limits: &Limits) {
+        self.0.lock().configure(limits.cache_ttl(), limits.cache_bytes);
+    }
+
     /// Keeps `frame` as the channel's last event. How many others had to be forgotten early for it.
     pub(super) fn keep(&self, channel: &ChannelName, frame: &Frame, now: Instant) -> usize {
         self.0.lock().insert(channel.clone(), (now, frame.clone()), channel.as_str().len() + frame.size(), now)

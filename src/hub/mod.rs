@@ -7,6 +7,7 @@ mod activity;
 mod cache;
 mod channel;
 mod elsewhere;
+mod hubs;
 mod journal;
 mod listing;
 mod occupancy;
@@ -26,11 +27,13 @@ use crate::protocol::presence::Member;
 use crate::protocol::{ChannelName, CloseCode, Frame, SocketId, UserId};
 pub use activity::Volume;
 use activity::{Activity, Sums};
+use arc_swap::{ArcSwap, Guard};
 use cache::Cache;
 pub use cache::Cached;
 pub use channel::Counts;
 use channel::{Channel, Delivery, Newcomer, Notes, Refused};
 use dashmap::{DashMap, Entry};
+pub use hubs::Hubs;
 use journal::Journal;
 pub use journal::{Changes, Fact};
 pub use listing::{Filter, Listed, Page, Stats};
@@ -53,7 +56,9 @@ const SHARDS: usize = 16;
 /// One app's connections and channels on this node.
 #[derive(Debug)]
 pub struct Hub {
-    app: Arc<App>,
+    app: ArcSwap<App>,
+    /// Why nobody is let in any more, if so.
+    shut: Mutex<Option<CloseCode>>,
     metrics: Arc<Metrics>,
     channels: DashMap<ChannelName, Arc<Channel>>,
     sockets: DashMap<SocketId, Arc<Outbox>>,
@@ -86,7 +91,8 @@ impl Hub {
         Self {
             cache: Cache::new(&app.limits),
             transitions: Transitions::new(&app),
-            app,
+            app: ArcSwap::new(app),
+            shut: Mutex::default(),
             metrics,
             channels: DashMap::with_shard_amount(SHARDS),
             sockets: DashMap::with_shard_amount(SHARDS),
@@ -98,20 +104,40 @@ impl Hub {
         }
     }
 
-    /// The app whose hub this is.
-    pub fn app(&self) -> &Arc<App> {
-        &self.app
+    /// The app whose hub this is, as it is configured now.
+    pub fn app(&self) -> Guard<Arc<App>> {
+        self.app.load()
+    }
+
+    /// Takes note of how the app is configured from now on. Those who are here stay; what they have been told and given
+    /// stays as it is.
+    pub fn configure(&self, app: Arc<App>) {
+        *self.shut.lock() = None;
+        self.cache.configure(&app.limits);
+        self.transitions.configure(&app);
+        self.app.store(app);
+    }
+
+    /// Lets nobody in any more, and ends every connection.
+    pub fn shut(&self, close: CloseCode) {
+        *self.shut.lock() = Some(close);
+        self.outboxes().iter().for_each(|outbox| outbox.close(close));
+    }
+
+    /// Why nobody is let in any more, if so.
+    pub fn is_shut(&self) -> Option<CloseCode> {
+        *self.shut.lock()
     }
 
     /// Gives a new connection an id and an outbox, unless the app is at its connection limit (1.9). Where connections
     /// have to be authorized, they count from then on (1.8).
     pub fn register(self: &Arc<Self>, now: Instant) -> Option<Registration> {
-        let counted = !self.app.features.authorized_connections;
+        let counted = !self.app().features.authorized_connections;
         if counted && !self.count_one() {
             return None;
         }
         self.totals.connect();
-        let outbox = Arc::new(Outbox::new(self.app.limits.outbox_bytes, now));
+        let outbox = Arc::new(Outbox::new(self.app().limits.outbox_bytes, now));
         loop {
             let bits = getrandom::u64().expect("the operating system gives random numbers");
             let socket = SocketId::from_random(bits);
@@ -137,7 +163,7 @@ impl Hub {
         let new = Newcomer { socket: *socket, outbox, member, cache };
         loop {
             let channel = self.channels.entry(name.clone()).or_insert_with(|| Arc::new(self.fresh(name))).clone();
-            match channel.join(new, self.app.limits.max_presence_members, now, self.notes()) {
+            match channel.join(new, self.app().limits.max_presence_members, now, self.notes()) {
                 Ok(delivery) => {
                     self.report(&channel, &delivery);
                     let member = member.map(|member| member.id.clone());
@@ -270,7 +296,7 @@ impl Hub {
     }
 
     fn fresh(&self, name: &ChannelName) -> Channel {
-        Channel::new(name.clone(), self.app.features.subscription_count_events)
+        Channel::new(name.clone(), self.app().features.subscription_count_events)
     }
 
     fn channel(&self, name: &ChannelName) -> Option<Arc<Channel>> {
@@ -292,10 +318,10 @@ impl Hub {
     fn report_slow(&self, socket: SocketId, channel: Option<&ChannelName>) {
         self.metrics.closed_over_bytes_total.add(1);
         tracing::warn!(
-            app.id = self.app.id,
+            app.id = self.app().id,
             channel.name = channel.map(ChannelName::as_str),
             socket.id = %socket,
-            limit_bytes = self.app.limits.outbox_bytes,
+            limit_bytes = self.app().limits.outbox_bytes,
             "connection closed with {}: it does not read fast enough",
             CloseCode::OverCapacity.code(),
         );
@@ -305,8 +331,8 @@ impl Hub {
     fn report_forgotten(&self, early: usize) {
         if early > 0 && self.metrics.cache_forgotten_total.add(early) == 0 {
             tracing::warn!(
-                app.id = self.app.id,
-                limit_bytes = self.app.limits.cache_bytes,
+                app.id = self.app().id,
+                limit_bytes = self.app().limits.cache_bytes,
                 "cache channels forget their last events early: raise cache_bytes"
             );
         }

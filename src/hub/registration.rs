@@ -75,8 +75,8 @@ impl Registration {
         if self.outbox.is_closed() {
             return;
         }
-        let Hub { app, metrics, .. } = &*self.hub;
-        metrics.closed_over_deadline_total.add(1);
+        let app = self.hub.app();
+        self.hub.metrics.closed_over_deadline_total.add(1);
         tracing::warn!(
             app.id = app.id,
             socket.id = %self.socket,

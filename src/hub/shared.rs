@@ -154,7 +154,7 @@ impl Hub {
 
     /// Takes one of the places that the app's connection limit leaves, wherever the others are taken.
     pub(super) fn count_one(&self) -> bool {
-        let max = Some(self.app.limits.max_connections).filter(|max| *max > 0).unwrap_or(usize::MAX);
+        let max = Some(self.app().limits.max_connections).filter(|max| *max > 0).unwrap_or(usize::MAX);
         self.totals.count_one(max)
     }
 }

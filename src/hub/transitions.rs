@@ -5,7 +5,7 @@
 use crate::app::{App, EventKind};
 use crate::protocol::{ChannelKind, ChannelName, UserId};
 use indexmap::IndexSet;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
@@ -44,7 +44,7 @@ pub enum Change {
 }
 
 /// What the app's webhooks tell of; nothing else is noted.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Wanted {
     channels: bool,
     members: bool,
@@ -55,7 +55,7 @@ struct Wanted {
 /// The transitions that wait. Its lock is taken last, within a channel's.
 #[derive(Debug)]
 pub(super) struct Transitions {
-    wanted: Wanted,
+    wanted: RwLock<Wanted>,
     dropped: AtomicBool,
     state: Mutex<State>,
 }
@@ -67,26 +67,45 @@ struct State {
     waker: Option<Waker>,
 }
 
-impl Transitions {
-    /// Those that the webhooks of `app` tell of.
-    pub(super) fn new(app: &App) -> Self {
+impl Wanted {
+    fn by(app: &App) -> Self {
         let want = |kinds: &[EventKind]| app.webhooks.want_any(kinds);
-        let wanted = Wanted {
+        Self {
             channels: want(&[EventKind::ChannelOccupied, EventKind::ChannelVacated]),
             members: want(&[EventKind::MemberAdded, EventKind::MemberRemoved]),
             counts: want(&[EventKind::SubscriptionCount]) && app.features.subscription_counts,
             misses: want(&[EventKind::CacheMiss]),
-        };
+        }
+    }
+}
+
+impl Transitions {
+    /// Those that the webhooks of `app` tell of.
+    pub(super) fn new(app: &App) -> Self {
+        let wanted = RwLock::new(Wanted::by(app));
         Self { wanted, dropped: AtomicBool::new(false), state: Mutex::default() }
+    }
+
+    /// Takes note of what the webhooks of `app` tell of from now on. What became of it before is not known, and how all
+    /// channels stand is to be asked for.
+    pub(super) fn configure(&self, app: &App) {
+        let wanted = Wanted::by(app);
+        if std::mem::replace(&mut *self.wanted.write(), wanted) != wanted {
+            self.dropped.store(true, Ordering::Relaxed);
+            if let Some(waker) = self.state.lock().waker.take() {
+                waker.wake();
+            }
+        }
     }
 
     /// Takes note of who came or went. To be called under the channel's lock, so that it is noted in its order.
     pub(super) fn note(&self, channel: &ChannelName, change: impl FnOnce() -> Change) {
-        if (self.wanted.channels || self.wanted.members) && !channel.is_user() {
+        let wanted = self.wanted();
+        if (wanted.channels || wanted.members) && !channel.is_user() {
             let change = change();
             let is_wanted = match change {
-                Change::MemberAdded(_) | Change::MemberRemoved(_) => self.wanted.members,
-                _ => self.wanted.channels,
+                Change::MemberAdded(_) | Change::MemberRemoved(_) => wanted.members,
+                _ => wanted.channels,
             };
             if is_wanted {
                 self.push(&mut self.state.lock(), channel, change);
@@ -96,14 +115,14 @@ impl Transitions {
 
     /// Takes note of how many there are, likewise.
     pub(super) fn count(&self, channel: &ChannelName, count: impl FnOnce() -> usize) {
-        if self.wanted.counts && matches!(channel.kind(), ChannelKind::Public | ChannelKind::Private) {
+        if self.wanted().counts && matches!(channel.kind(), ChannelKind::Public | ChannelKind::Private) {
             self.push(&mut self.state.lock(), channel, Change::Counted(count()));
         }
     }
 
     /// Takes note that a newcomer found nothing.
     pub(super) fn miss(&self, channel: &ChannelName) {
-        if self.wanted.misses {
+        if self.wanted().misses {
             let mut state = self.state.lock();
             if state.missed.len() == MOST_MISSED {
                 state.missed.swap_remove_index(0);
@@ -115,12 +134,16 @@ impl Transitions {
 
     /// Takes note that there is something for newcomers.
     pub(super) fn fill(&self, channel: &ChannelName) {
-        if self.wanted.misses {
+        if self.wanted().misses {
             let mut state = self.state.lock();
             if state.missed.swap_remove(channel) {
                 self.push(&mut state, channel, Change::Filled);
             }
         }
+    }
+
+    fn wanted(&self) -> Wanted {
+        *self.wanted.read()
     }
 
     fn push(&self, state: &mut State, channel: &ChannelName, change: Change) {
@@ -137,7 +160,7 @@ impl Transitions {
     /// Ready once there is something to take.
     pub(super) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
-        if !state.queue.is_empty() {
+        if !state.queue.is_empty() || self.dropped.load(Ordering::Relaxed) {
             return Poll::Ready(());
         }
         state.waker = Some(cx.waker().clone());

@@ -7,11 +7,11 @@ mod queries;
 mod transitions;
 
 use crate::app::{App, Apps};
-use crate::cluster::{Cluster, Hubs};
+use crate::cluster::Cluster;
 pub use crate::cluster::{Identity, Pin, Pinned};
 pub use crate::hub::Registration as Connection;
 pub use crate::hub::{Cached, Change, Counts, Filter, Listed, Online, Outbox, Page, Reach, Stats, Transition, Volume};
-use crate::hub::{Full, Hub, SignIn, Subscription};
+use crate::hub::{Full, Hub, Hubs, SignIn, Subscription};
 use crate::metrics::Metrics;
 pub use crate::pace::{STALLS, relieve};
 use crate::protocol::command::{Signin, Subscribe};
@@ -20,6 +20,7 @@ use crate::protocol::presence::Member;
 use crate::protocol::signature::{verify_channel, verify_user};
 use crate::protocol::{ChannelKind, ChannelName, CloseCode, Frame, Refusal, Rejection, SocketId, User, UserId};
 pub use crate::webhooks::{Attempt, Dead, EventId, Silent, Status, Webhooks};
+use arc_swap::ArcSwap;
 pub use nodes::NodeStatus;
 use serde_json::value::RawValue;
 use std::convert::Infallible;
@@ -33,7 +34,7 @@ pub use transitions::News;
 #[derive(Debug)]
 pub struct Node {
     me: Identity,
-    apps: Apps,
+    apps: ArcSwap<Apps>,
     hubs: Hubs,
     metrics: Arc<Metrics>,
     cluster: Option<Cluster>,
@@ -95,9 +96,17 @@ impl Node {
     pub fn new(me: Identity, apps: Apps) -> Self {
         let metrics = Arc::<Metrics>::default();
         let now = Instant::now();
-        let hub = |app: &Arc<App>| (app.id.clone(), Arc::new(Hub::new(app.clone(), metrics.clone(), now)));
-        let hubs: Hubs = Arc::new(apps.iter().map(hub).collect());
-        Self { me, apps, hubs, metrics, cluster: None, webhooks: None, draining: AtomicBool::new(false) }
+        let hubs = Hubs::default();
+        hubs.add(apps.iter().map(|app| Arc::new(Hub::new(app.clone(), metrics.clone(), now))).collect());
+        Self {
+            me,
+            apps: ArcSwap::from_pointee(apps),
+            hubs,
+            metrics,
+            cluster: None,
+            webhooks: None,
+            draining: AtomicBool::new(false),
+        }
     }
 
     /// The node as one that tells back ends what happens.
@@ -123,6 +132,32 @@ impl Node {
         self.cluster.as_ref().is_none_or(Cluster::accepts)
     }
 
+    /// Serves these apps from now on. Connections of those that stay go on as they are; those of others are closed, with
+    /// 4001, or 4003 where the app is there but disabled.
+    pub fn configure(&self, apps: Apps) {
+        let now = Instant::now();
+        let apps = Arc::new(apps);
+        let mut fresh = Vec::new();
+        for app in apps.iter() {
+            match self.hubs.get(&app.id) {
+                Some(hub) => hub.configure(app.clone()),
+                None => fresh.push(Arc::new(Hub::new(app.clone(), self.metrics.clone(), now))),
+            }
+        }
+        self.hubs.add(fresh.clone());
+        if let Some(cluster) = &self.cluster {
+            fresh.iter().for_each(|hub| cluster.added(hub));
+        }
+        self.apps.store(apps.clone());
+        for (id, hub) in self.hubs.all().iter() {
+            match apps.by_id(id) {
+                None => hub.shut(CloseCode::UnknownApp),
+                Some(app) if !app.enabled => hub.shut(CloseCode::AppDisabled),
+                Some(_) => {}
+            }
+        }
+    }
+
     /// Takes note that the server is about to stop.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
@@ -134,18 +169,18 @@ impl Node {
     }
 
     /// The app that a back end names by id.
-    pub fn app(&self, id: &str) -> Option<&Arc<App>> {
-        self.apps.by_id(id)
+    pub fn app(&self, id: &str) -> Option<Arc<App>> {
+        self.apps.load().by_id(id).cloned()
     }
 
     /// Every app.
-    pub fn apps(&self) -> impl Iterator<Item = &Arc<App>> {
-        self.apps.iter()
+    pub fn apps(&self) -> Vec<Arc<App>> {
+        self.apps.load().iter().cloned().collect()
     }
 
     /// The app that a client names by key.
-    pub fn app_by_key(&self, key: &str) -> Option<&Arc<App>> {
-        self.apps.by_key(key)
+    pub fn app_by_key(&self, key: &str) -> Option<Arc<App>> {
+        self.apps.load().by_key(key).cloned()
     }
 
     /// What this process counts.
@@ -161,10 +196,15 @@ impl Node {
         if !app.allowed_origins.allow(visitor.origin) {
             return Err(CloseCode::OriginNotAllowed);
         }
-        let connection = self.hub(app).register(Instant::now()).ok_or(CloseCode::OverQuota)?;
+        let hub = self.hub(app);
+        let connection = hub.register(Instant::now()).ok_or(CloseCode::OverQuota)?;
+        // Only now, so that whoever shuts the hub meanwhile finds the connection there or is noticed here.
+        if let Some(close) = hub.is_shut() {
+            return Err(close);
+        }
         connection.outbox().push(Frame::connection_established(connection.socket(), app.limits.activity_timeout_secs));
         self.metrics.connections_total.add(1);
-        tracing::debug!(app.id = app.id, socket.id = %connection.socket(), origin = visitor.origin, client = ?visitor.address, "connection established");
+        tracing::debug!(app.id = app.id, socket.id = %connection.socket(), origin = visitor.origin, client = visitor.address.map(tracing::field::display), "connection established");
         Ok(connection)
     }
 
@@ -289,26 +329,26 @@ impl Node {
     /// Does what is due: to be called a few times a second.
     pub fn sweep(&self) {
         let now = Instant::now();
-        self.hubs.values().for_each(|hub| hub.sweep(now));
+        self.hubs.all().values().for_each(|hub| hub.sweep(now));
     }
 
     /// Connections of all apps.
     pub fn connections(&self) -> usize {
-        self.hubs.values().map(|hub| hub.connections()).sum()
+        self.hubs.all().values().map(|hub| hub.connections()).sum()
     }
 
     /// Channels of all apps that have a subscriber here.
     pub fn channels(&self) -> usize {
-        self.hubs.values().map(|hub| hub.channels()).sum()
+        self.hubs.all().values().map(|hub| hub.channels()).sum()
     }
 
     /// Every connection's outbox, to close them all.
     pub fn outboxes(&self) -> Vec<Arc<Outbox>> {
-        self.hubs.values().flat_map(|hub| hub.outboxes()).collect()
+        self.hubs.all().values().flat_map(|hub| hub.outboxes()).collect()
     }
 
-    fn hub(&self, app: &App) -> &Arc<Hub> {
-        &self.hubs[&app.id]
+    fn hub(&self, app: &App) -> Arc<Hub> {
+        self.hubs.get(&app.id).expect("a hub stays once its app has been there")
     }
 }
 

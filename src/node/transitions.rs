@@ -21,7 +21,7 @@ impl Node {
     /// Ready once something has become of channels that webhooks tell of.
     pub fn poll_transitions(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut ready = Poll::Pending;
-        for hub in self.hubs.values() {
+        for hub in self.hubs.all().values() {
             if hub.poll_transitions(cx).is_ready() {
                 ready = Poll::Ready(());
             }
@@ -32,7 +32,7 @@ impl Node {
     /// What has become of channels since the last time, by app.
     pub fn transitions(&self) -> Vec<News> {
         let mut all = Vec::new();
-        for (app, hub) in self.hubs.iter() {
+        for (app, hub) in self.hubs.all().iter() {
             let (transitions, some_are_lost) = hub.transitions();
             if !transitions.is_empty() || some_are_lost {
                 let standing = some_are_lost.then(|| {

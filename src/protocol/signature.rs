@@ -53,6 +53,15 @@ impl Secret {
     }
 }
 
+/// Two are the same if they sign the same way.
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.verify(&[""], &other.sign(&[""]))
+    }
+}
+
+impl Eq for Secret {}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
@@ -60,7 +69,7 @@ impl fmt::Debug for Secret {
 }
 
 /// An app's keys, oldest first, each with the secret that signs for it. There is always one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys(Vec<(String, Secret)>);
 
 impl Keys {

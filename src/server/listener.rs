@@ -6,7 +6,7 @@ use super::Fatal;
 use crate::config;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream, lookup_host};
 
@@ -124,6 +124,9 @@ impl Local {
     /// Listens at `path`: in the place of a process that has ended and, if `take`, of one that still listens. Nobody who
     /// connects meanwhile finds nothing there.
     fn bind(path: &Path, take: bool) -> io::Result<Self> {
+        if std::fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
+            return Err(io::Error::new(ErrorKind::AlreadyExists, "it is a file of another kind"));
+        }
         match std::os::unix::net::UnixStream::connect(path) {
             Ok(_) if !take => return Err(io::Error::new(ErrorKind::AddrInUse, "another process listens there")),
             Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {

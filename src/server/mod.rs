@@ -2,6 +2,7 @@
 
 mod arrival;
 mod bus;
+mod change;
 mod drain;
 mod http;
 mod listener;
@@ -21,6 +22,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::IntoResponse;
 pub use bus::Bus;
+pub use change::{Changes, Running};
 use drain::Drain;
 use http::Http;
 use listener::Listener;
@@ -53,6 +55,7 @@ pub struct Server {
     /// Every WebSocket's task.
     sockets: TaskTracker,
     drain: Drain,
+    running: Running,
     cluster: Option<(Cluster, Actor)>,
     webhooks: Option<webhooks::Actor>,
     /// What webhooks say to those of other nodes.
@@ -92,7 +95,7 @@ pub enum Fatal {
     },
     /// The Unix socket cannot be had.
     #[error(
-        "cannot listen on server.unix_socket {path:?}: {error}; its folder must exist and be this user's to write in"
+        "cannot listen on server.unix_socket {path:?}: {error}; name a path in a folder that this user may write to"
     )]
     Socket {
         /// The configured path.
@@ -104,12 +107,13 @@ pub enum Fatal {
 
 impl Server {
     /// Takes the configured port. With a bus the server is one of several.
-    pub async fn bind(config: Config, bus: Option<Bus>) -> Result<Self, Fatal> {
+    pub async fn bind(mut config: Config, bus: Option<Bus>) -> Result<Self, Fatal> {
         let config::Server { path, header_timeout_secs, body_timeout_secs, api_origins, .. } = &config.server;
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        let tls = Tls::new(&config.tls)?.map(Arc::new);
         let arrivals = Arrivals {
             proxy_protocol: config.server.proxy_protocol,
-            tls: Tls::new(&config.tls)?.map(Arc::new),
+            tls: tls.clone(),
             patience: seconds(config.server.handshake_timeout_secs),
         };
         let drain = Drain {
@@ -118,7 +122,7 @@ impl Server {
             shares_port: config.server.reuse_port,
         };
         let listener = Listener::bind(&config.server).await?;
-        let apps = Apps::new(config.apps);
+        let apps = Apps::new(std::mem::take(&mut config.apps));
         let me = Identity::new(format!("{}:{}", config::machine(), listener.address()?.port()), SystemTime::now());
         let (node, cluster) = match bus {
             None => (Node::new(me, apps), None),
@@ -127,7 +131,7 @@ impl Server {
                 (node, Some(cluster))
             }
         };
-        let told: Vec<_> = node.apps().cloned().collect();
+        let told = node.apps();
         let (log, wishes) = cluster.as_ref().map(|_| mpsc::unbounded_channel()).unzip();
         let webhooks = Webhooks::new(node.identity().id, &config.webhooks, &told, node.metrics().clone(), log);
         let (webhooks, telling) = webhooks.map_err(Fatal::Settings)?.unzip();
@@ -145,7 +149,8 @@ impl Server {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
-        Ok(Self { listener, node, http, sockets, drain, cluster, webhooks: telling, wishes })
+        let running = Running::new(&node, tls.as_ref(), config);
+        Ok(Self { listener, node, http, sockets, drain, running, cluster, webhooks: telling, wishes })
     }
 
     /// The address listened on, with the port that was found where 0 was asked for.
@@ -158,10 +163,15 @@ impl Server {
         &self.node
     }
 
+    /// A handle to change what it does while it runs.
+    pub fn running(&self) -> Running {
+        self.running.clone()
+    }
+
     /// Serves until `stop` resolves, then drains: closes every connection with 4200 and returns. Where `stop`, asked
     /// again, resolves again, that takes no longer than it must.
     pub async fn run(self, mut stop: impl AsyncFnMut()) {
-        let Self { listener, node, http, sockets, drain, cluster, webhooks, wishes } = self;
+        let Self { listener, node, http, sockets, drain, cluster, webhooks, wishes, .. } = self;
         let telling = webhooks.map(|actor| tokio::spawn(actor.run()));
         let (cluster, actor) = cluster.unzip();
         let tasks = cluster.as_ref().zip(actor).map(|(cluster, actor)| {

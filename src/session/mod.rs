@@ -12,6 +12,7 @@ use crate::node::{Connection, Denied, Event, Node, Pinned, Reach, Subscribed};
 use crate::protocol::command::{ClientEvent, Signin, Subscribe};
 use crate::protocol::presence::Member;
 use crate::protocol::{ChannelKind, ChannelName, CloseCode, Command, Frame, Refusal, Rejection, json};
+use arc_swap::Guard;
 use limits::Window;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,7 +79,7 @@ impl Session {
     }
 
     /// The app the connection belongs to.
-    pub fn app(&self) -> &Arc<App> {
+    pub fn app(&self) -> Guard<Arc<App>> {
         self.connection.hub().app()
     }
 

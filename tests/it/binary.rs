@@ -32,6 +32,14 @@ impl Folder {
         fs::write(self.0.join(file), text).unwrap();
     }
 
+    pub(crate) fn create(&self, file: &str) -> fs::File {
+        fs::File::create(self.path(file)).unwrap()
+    }
+
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        self.0.join(file)
+    }
+
     pub(crate) fn read(&self, file: &str) -> String {
         fs::read_to_string(self.0.join(file)).unwrap_or_default()
     }
@@ -61,12 +69,20 @@ impl Running {
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
-        let address = line.split("Starting server on ").nth(1).expect("the start line").trim().to_owned();
+        let address = line.split("server on ").nth(1).expect("the start line").trim().to_owned();
         Self { child, out, address }
     }
 
     pub(crate) fn signal(&self, name: &str) {
         assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    /// Waits for a line that is printed.
+    pub(crate) fn wait_for(&mut self, line: &str) {
+        let mut read = String::new();
+        while !read.contains(line) {
+            assert!(self.out.read_line(&mut read).unwrap() > 0, "{read}");
+        }
     }
 
     /// Waits for the end and returns what was printed.

@@ -14,7 +14,7 @@ async fn member(server: &TestServer, n: usize, id: &str) -> (Client, Value) {
 fn counts(server: &TestServer, n: usize) -> (usize, usize) {
     let channel = ChannelName::parse("presence-a", 164).unwrap();
     let node = server.node(n);
-    let counts = node.counts(node.app(APP).unwrap(), &channel);
+    let counts = node.counts(&node.app(APP).unwrap(), &channel);
     (counts.users, counts.subscriptions)
 }
 

@@ -53,6 +53,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("tokio_tungstenite", &["transport/ws"]),
     ("axum", &["transport", "api", "server"]),
     ("ipnet", &["config/rules.rs", "transport/peer.rs"]),
+    ("arc_swap", &["hub/hubs.rs", "hub/mod.rs", "node/mod.rs", "session/mod.rs"]),
     ("nix", &["server/listener.rs"]),
     ("ppp", &["server/arrival.rs"]),
     ("tokio_rustls", &["server/arrival.rs", "transport/stream.rs"]),

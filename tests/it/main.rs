@@ -17,6 +17,7 @@ mod connect;
 mod flood;
 mod layering;
 mod malformed;
+mod operations;
 mod presence;
 mod slow;
 mod stop;

@@ -56,7 +56,8 @@ impl Node {
             limits: Limits { outage_bytes: 1 << 20, outage: Duration::from_secs(30), repeat_bytes: 64 << 20 },
         };
         let me = Identity { id: NodeId(id), ..Identity::new(format!("node-{id}"), std::time::SystemTime::UNIX_EPOCH) };
-        let hubs = Arc::new(HashMap::from([(APP.to_owned(), hub.clone())]));
+        let hubs = Hubs::default();
+        hubs.add(vec![hub.clone()]);
         let cluster = Cluster::new(me, settings, Broker::Memory(link.clone()), hubs, Arc::default());
         let running = watch::Sender::new(true);
         let tasks = [

@@ -25,7 +25,7 @@ struct Client(Session);
 impl Client {
     fn connect(node: &Arc<Node>, version: u8) -> Self {
         let app = node.app("app-id").unwrap();
-        let connection = node.connect(app, Visitor::default()).unwrap();
+        let connection = node.connect(&app, Visitor::default()).unwrap();
         let client = Self(Session::new(node.clone(), connection, version));
         let [established] = &client.frames()[..] else { panic!("one frame on connecting") };
         assert_eq!(established["event"], "pusher:connection_established");

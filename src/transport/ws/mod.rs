@@ -97,7 +97,7 @@ async fn open(
             tracing::debug!(
                 app.key = key,
                 origin = handshake.visitor().origin,
-                client = ?handshake.visitor().address,
+                client = handshake.visitor().address.map(tracing::field::display),
                 code = close.code(),
                 "connection refused: {}",
                 close.reason()
@@ -124,7 +124,7 @@ fn admit(node: &Node, handshake: &Handshake, key: Option<&str>) -> Result<crate:
         return Err(CloseCode::TlsRequired);
     }
     handshake.check_version(app.features.strict_protocol)?;
-    node.connect(app, handshake.visitor())
+    node.connect(&app, handshake.visitor())
 }
 
 #[cfg(test)]

@@ -256,7 +256,7 @@ mod tests {
             Identity::new("test".to_owned(), std::time::SystemTime::UNIX_EPOCH),
             Apps::new([App::new("app", "key", "secret")]),
         ));
-        let connection = node.connect(node.app("app").unwrap(), Visitor::default()).unwrap();
+        let connection = node.connect(&node.app("app").unwrap(), Visitor::default()).unwrap();
         let mut session = Session::new(node, connection, 7);
         let pong = [0x8a, 0x82, 0, 0, 0, 0, b'x', b'x'];
         client.write_all(&pong.repeat(64 * 1024)).await.unwrap();

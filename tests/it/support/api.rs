@@ -14,6 +14,13 @@ impl Http {
         self.signed("POST", &path("/events"), &body.to_string()).await
     }
 
+    /// Asks for a WebSocket; the answer, if it is none.
+    pub(crate) async fn upgrade(&mut self, target: &str) -> Answer {
+        let headers = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        self.send("GET", target, headers, b"").await
+    }
+
     pub(crate) async fn batch(&mut self, body: &Value) -> Answer {
         self.signed("POST", &path("/batch_events"), &body.to_string()).await
     }

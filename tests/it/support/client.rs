@@ -1,7 +1,10 @@
 //! What tests of this server expect of its answers.
 
-use super::{Client, auth, data};
+use super::{Client, PATIENCE, auth, data};
+use futures_util::StreamExt;
 use serde_json::{Value, json};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
 
 impl Client {
     /// Subscribes to a public or private channel.
@@ -20,6 +23,18 @@ impl Client {
         let auth = auth(&[&self.socket_id, ":", channel, ":", channel_data]);
         let data = json!({ "channel": channel, "auth": auth, "channel_data": channel_data });
         self.ask(&json!({ "event": "pusher:subscribe", "data": data })).await
+    }
+
+    /// Reads until the close frame, for longer than anything else may take, and returns its code.
+    pub(crate) async fn closed_in_the_end(&mut self) -> u16 {
+        let close = async {
+            loop {
+                if let Message::Close(Some(frame)) = self.socket.next().await.expect("closed").unwrap() {
+                    break frame.code.into();
+                }
+            }
+        };
+        timeout(6 * PATIENCE, close).await.expect("it is not closed")
     }
 
     pub(crate) async fn unsubscribe(&mut self, channel: &str) {

@@ -54,7 +54,7 @@ impl Together {
         let mut pins = Vec::new();
         for (node, _) in &nodes {
             for (_, channel) in &nodes {
-                pins.push(node.pin(app(node), channel).expect("it is one of several").ready().await);
+                pins.push(node.pin(&app(node), channel).expect("it is one of several").ready().await);
             }
         }
         let together = Self {
@@ -121,7 +121,7 @@ async fn flush(nodes: &[(Arc<Node>, ChannelName)], round: u64, numbers: bool) {
             subscriptions.push(subscribe(node, connection, &counted).await);
         }
         let counted = channel(&counted);
-        let is_known = |node: &Node| node.counts(app(node), &counted).subscriptions == nodes.len();
+        let is_known = |node: &Node| node.counts(&app(node), &counted).subscriptions == nodes.len();
         until("numbers", || nodes.iter().all(|(node, _)| is_known(node))).await;
     }
     // Twice, as a node collects what is new app by app, and may have passed by the others when it comes to this one.
@@ -131,16 +131,16 @@ async fn flush(nodes: &[(Arc<Node>, ChannelName)], round: u64, numbers: bool) {
             connection.sign_in(SignIn { user: &user, watch: &[], answers: &[], at: SystemTime::now() });
         }
         let is_known =
-            |node: &Node| node.user(app(node), &user).is_some_and(|online| online.connections == nodes.len());
+            |node: &Node| node.user(&app(node), &user).is_some_and(|online| online.connections == nodes.len());
         until("users", || nodes.iter().all(|(node, _)| is_known(node))).await;
     }
     // Last, as an event that comes after a fact shows that the fact has been dealt with, and not only begun with.
     let data = RawValue::from_string(format!("\"{round}\"")).expect("it is JSON");
     for (node, channel) in nodes {
-        node.publish(app(node), Event { channel, name: "round", data: &data, except: None, user_id: None });
+        node.publish(&app(node), Event { channel, name: "round", data: &data, except: None, user_id: None });
     }
     let has_come =
-        |node: &Node, channel| node.cached(app(node), channel).is_some_and(|cached| cached.data == round.to_string());
+        |node: &Node, channel| node.cached(&app(node), channel).is_some_and(|cached| cached.data == round.to_string());
     let everywhere = |node| nodes.iter().all(|(_, channel)| has_come(node, channel));
     until("events", || nodes.iter().all(|(node, _)| everywhere(node))).await;
 }
@@ -148,11 +148,11 @@ async fn flush(nodes: &[(Arc<Node>, ChannelName)], round: u64, numbers: bool) {
 fn connect(nodes: &[(Arc<Node>, ChannelName)]) -> Vec<Connection> {
     nodes
         .iter()
-        .map(|(node, _)| node.connect(app(node), fanfare::node::Visitor::default()).expect("the app has no limit"))
+        .map(|(node, _)| node.connect(&app(node), fanfare::node::Visitor::default()).expect("the app has no limit"))
         .collect()
 }
 
-fn app(node: &Node) -> &Arc<App> {
+fn app(node: &Node) -> Arc<App> {
     node.app(APP).expect("it was added to the configuration")
 }
 
