@@ -13,6 +13,7 @@
 //! | 1 | [`config`] | files, `.env`, the environment and flags, read into one checked [`config::Config`] |
 //! | 1 | [`metrics`] | counters |
 //! | 1 | [`expiring`] | values kept for a time, bounded in bytes |
+//! | 1 | [`rates`] | how often something may happen |
 //! | 2 | [`broker`] | bytes between nodes: topics and logs on a bus |
 //! | 2 | [`hub`] | one app's connections, channels, members, users and kept events on this node. Synchronous. |
 //! | 3 | [`pace`] | holding back whoever says much |
@@ -117,6 +118,7 @@
 //!   the port (otherwise: an unsafe system call).
 //! * `arc-swap` holds what a reload replaces, so that readers take no lock (otherwise: a lock around every look at an
 //!   app's limits).
+//! * `governor` has the token buckets of rates (otherwise: one with atomics of our own).
 //! * `tower-http` answers preflights of pages that may call the API (otherwise: the rules of CORS by hand, of which a
 //!   forgotten `Vary` is the usual mistake).
 //! * `utoipa` writes `/openapi.json` from the types that are answered (otherwise: schemas by hand, which nobody would
@@ -142,6 +144,7 @@ pub mod metrics;
 pub mod node;
 pub mod pace;
 pub mod protocol;
+pub mod rates;
 pub mod server;
 pub mod session;
 pub mod transport;

@@ -1,7 +1,9 @@
 //! Refusals of the HTTP API: a status and a line of plain text, which SDKs show to the developer as it is (spec 5.1).
 
+use crate::node::Refused;
 use crate::protocol::channel::InvalidName;
 use axum::http::StatusCode;
+use axum::http::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use std::borrow::Cow;
 
@@ -10,11 +12,13 @@ use std::borrow::Cow;
 pub struct ApiError {
     status: StatusCode,
     text: Cow<'static, str>,
+    /// In how many seconds it is worth another try.
+    retry_after: Option<u64>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, text: text.into() }
+        Self { status, text: text.into(), retry_after: None }
     }
 
     /// 400: the request is malformed or breaks a rule.
@@ -83,6 +87,27 @@ impl ApiError {
         )
     }
 
+    /// 429: the app does this more often than it may.
+    pub(super) fn too_many(what: &str, setting: &str, refused: Refused) -> Self {
+        let (text, retry_after) = match refused {
+            Refused::Wait(limit, wait) => {
+                let text = format!(
+                    "Too many {what}: this application may have {limit} a second on this server ({setting}); nothing was \
+                     done"
+                );
+                (text, Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)))
+            }
+            Refused::Never(limit) => {
+                let text = format!(
+                    "Too many {what} in one request: this application may have {limit} a second on this server \
+                     ({setting}), and as many at once; nothing was done"
+                );
+                (text, None)
+            }
+        };
+        Self { retry_after, ..Self::new(StatusCode::TOO_MANY_REQUESTS, text) }
+    }
+
     /// 503: the task that carried the request out is gone; nobody knows how far it came.
     pub fn broke_off() -> Self {
         Self::new(
@@ -121,6 +146,7 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         tracing::debug!(status = self.status.as_u16(), "request refused: {}", self.text);
-        (self.status, format!("{}\n", self.text)).into_response()
+        let retry_after = self.retry_after.map(|secs| (RETRY_AFTER, HeaderValue::from(secs)));
+        (self.status, HeaderMap::from_iter(retry_after), format!("{}\n", self.text)).into_response()
     }
 }

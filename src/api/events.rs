@@ -64,7 +64,7 @@ pub(super) async fn trigger(State(api): State<Api>, keyed: Keyed, request: Signe
         };
         let (trigger, info) = one(app, &json)?;
         let trigger = [trigger];
-        publish(&api, app, &trigger).await?;
+        publish(&api, &request, &trigger).await?;
         let attributes = |name: &ChannelName| (name.as_str().to_owned(), info.of(name, api.node.counts(app, name)));
         let channels = info.any().then(|| trigger[0].channels.iter().map(attributes).collect());
         Ok(Answer::ok(&Published { channels }))
@@ -77,7 +77,7 @@ pub(super) async fn batch(State(api): State<Api>, keyed: Keyed, request: SignedR
     once(api, keyed, request, |api, request| async move {
         let app = &request.app;
         let (triggers, infos): (Vec<_>, Vec<_>) = several(app, request.text()?)?.into_iter().unzip();
-        publish(&api, app, &triggers).await?;
+        publish(&api, &request, &triggers).await?;
         let each = triggers.iter().zip(&infos);
         let attributes = each.map(|(trigger, info)| {
             let name = &trigger.channels[0];
@@ -101,7 +101,7 @@ pub(super) async fn trigger_raw(
         let name = query.get("name").ok_or_else(|| ApiError::missing("name"))?;
         let data = Cow::Owned(quote(request.text()?));
         let trigger = Trigger::check(&app.limits, name.into(), data, query.get("socket_id"), vec![channel])?;
-        publish(&api, app, &[trigger]).await?;
+        publish(&api, &request, &[trigger]).await?;
         Ok(Answer::accepted())
     })
     .await

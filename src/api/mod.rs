@@ -2,6 +2,7 @@
 //!
 //! Must not know: connections, channels' state, or how events reach clients.
 
+mod allowance;
 mod answer;
 mod body;
 mod channels;
@@ -25,6 +26,7 @@ use crate::node::Node;
 use crate::protocol::ChannelName;
 use answer::Answer;
 use axum::Router;
+use axum::middleware::from_fn;
 pub use error::ApiError;
 use idempotency::Memory;
 use openapi::Routes;
@@ -76,7 +78,7 @@ pub fn router(api: Api, origins: &[String]) -> Router {
         .get("/ready", nodes::ready, docs::ready())
         .finish("/openapi.json", docs::openapi(), api)
         .method_not_allowed_fallback(async || ApiError::method_not_allowed());
-    cors::allow(routes, origins)
+    cors::allow(routes.layer(from_fn(allowance::told)), origins)
 }
 
 /// Reverb's health check (spec 5.10).

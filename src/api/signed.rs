@@ -1,12 +1,14 @@
 //! Requests whose signature is right. It is judged before the body is read, and the body before it is parsed, so that
 //! strangers cost next to nothing.
 
+use super::allowance::Slot;
 use super::{Api, ApiError, body};
 use crate::app::App;
 use crate::protocol::request::{Head, Signed, verify};
 use axum::extract::path::ErrorKind;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Path, Request};
+use axum::http::Method;
 use axum::http::header::EXPECT;
 use axum::http::request::Parts;
 use bytes::Bytes;
@@ -23,6 +25,8 @@ pub(super) struct SignedRequest {
     pub(super) query: Signed,
     /// The body, which is the one that was signed.
     pub(super) body: Bytes,
+    /// Where it is noted what the app's limits leave.
+    pub(super) slot: Slot,
     /// What the path's parameters are, decoded.
     path: HashMap<String, String>,
 }
@@ -73,7 +77,11 @@ impl FromRequest<Api> for SignedRequest {
         if !app.enabled {
             return Err(ApiError::disabled());
         }
-        Ok(Self { app, query, body, path })
+        let slot = parts.extensions.get::<Slot>().cloned().unwrap_or_default();
+        if parts.method == Method::GET {
+            slot.read(&api.node, &app)?;
+        }
+        Ok(Self { app, query, body, slot, path })
     }
 }
 

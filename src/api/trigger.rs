@@ -1,7 +1,8 @@
 //! An event on its way in: checked as a whole, then published to its channels.
 
+use super::signed::SignedRequest;
 use super::{Api, ApiError};
-use crate::app::{App, Limits};
+use crate::app::Limits;
 use crate::node::{Event, STALLS, relieve};
 use crate::protocol::json::is_longer_than;
 use crate::protocol::{ChannelName, SocketId};
@@ -56,10 +57,12 @@ impl<'a> Trigger<'a> {
 
 /// Publishes the events of one request in their order (B4), held back while subscribers' queues fill. None of them if
 /// other nodes could not get them.
-pub(super) async fn publish(api: &Api, app: &App, triggers: &[Trigger<'_>]) -> Result<(), ApiError> {
+pub(super) async fn publish(api: &Api, request: &SignedRequest, triggers: &[Trigger<'_>]) -> Result<(), ApiError> {
+    let SignedRequest { app, slot, .. } = request;
     if !api.node.accepts() {
         return Err(ApiError::bus_is_away());
     }
+    slot.publish(&api.node, app, triggers.iter().map(|trigger| trigger.channels.len()).sum())?;
     let mut stalls = STALLS;
     for Trigger { name, data, except, channels } in triggers {
         for channel in channels {

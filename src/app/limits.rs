@@ -15,6 +15,13 @@ pub struct Limits {
     pub pong_timeout_secs: u32,
     /// Connections at one time; one more is refused with 4004. 0 means no limit.
     pub max_connections: usize,
+    /// Connections from one address at one time, on this server; one more is closed with 4100. 0 means no limit. Addresses
+    /// of IPv6 count as one where their first 64 bits are the same.
+    pub max_connections_per_address: usize,
+    /// New connections a second on this server, and as many at once; one more is closed with 4100. 0 means no limit.
+    pub connections_per_second: u32,
+    /// How long a connection is kept that never subscribes or signs in; then it is closed with 4202. 0 means for ever.
+    pub unused_timeout_secs: u32,
     /// Channels that one connection may be subscribed to (F9).
     pub max_channels_per_connection: usize,
     /// Size of one WebSocket message from a client; a larger one closes the connection with 1009 (G5). A connection
@@ -50,6 +57,11 @@ pub struct Limits {
     pub client_events_per_second: u32,
     /// Inbound messages of any kind for each connection; none unless set (Reverb's rate limit).
     pub message_rate: Option<MessageRate>,
+    /// Events that back ends may publish in a second on this server, and as many at once, each counted for every channel
+    /// it names; 429 above that. 0 means no limit.
+    pub events_per_second: u32,
+    /// What back ends may ask in a second on this server, and as much at once; 429 above that. 0 means no limit.
+    pub reads_per_second: u32,
     /// Bytes that may wait to be written to one connection; one that falls further behind is closed with 4100 (G6).
     pub outbox_bytes: usize,
     /// How long one write to a connection may take before the connection is given up.
@@ -77,6 +89,9 @@ impl Default for Limits {
             ping_interval_secs: 120,
             pong_timeout_secs: 30,
             max_connections: 0,
+            max_connections_per_address: 0,
+            connections_per_second: 0,
+            unused_timeout_secs: 0,
             max_channels_per_connection: 1000,
             max_message_bytes: 64 * 1024,
             max_request_bytes: 1024 * 1024,
@@ -94,6 +109,8 @@ impl Default for Limits {
             authorization_timeout_secs: 30,
             client_events_per_second: 10,
             message_rate: None,
+            events_per_second: 0,
+            reads_per_second: 0,
             outbox_bytes: 1024 * 1024,
             write_timeout_secs: 10,
             auth_window_secs: 600,
@@ -120,6 +137,11 @@ impl Limits {
     /// How long a connection may stay unauthorized.
     pub fn authorization_timeout(&self) -> Duration {
         Duration::from_secs(self.authorization_timeout_secs.into())
+    }
+
+    /// How long a connection that is of no use is kept, if not for ever.
+    pub fn unused_timeout(&self) -> Option<Duration> {
+        (self.unused_timeout_secs > 0).then(|| Duration::from_secs(self.unused_timeout_secs.into()))
     }
 
     /// How long one write may take.

@@ -4,6 +4,7 @@
 //! expression. Must not know: sockets, HTTP, other nodes, or anything that awaits.
 
 mod activity;
+mod arrivals;
 mod cache;
 mod channel;
 mod elsewhere;
@@ -25,9 +26,11 @@ use crate::app::App;
 use crate::metrics::Metrics;
 use crate::protocol::presence::Member;
 use crate::protocol::{ChannelName, CloseCode, Frame, SocketId, UserId};
+use crate::rates::Rate;
 pub use activity::Volume;
 use activity::{Activity, Sums};
 use arc_swap::{ArcSwap, Guard};
+use arrivals::Arrivals;
 use cache::Cache;
 pub use cache::Cached;
 pub use channel::Counts;
@@ -40,6 +43,7 @@ pub use listing::{Filter, Listed, Page, Stats};
 pub use outbox::{Outbox, Push};
 use parking_lot::Mutex;
 pub use registration::{Registration, Subscription};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -70,6 +74,11 @@ pub struct Hub {
     /// Channels whose subscribers are to be told later how many they are.
     tallies: Mutex<Vec<Arc<Channel>>>,
     totals: Totals,
+    arrivals: Arrivals,
+    /// Events of back ends.
+    pub events: Rate,
+    /// What back ends ask.
+    pub reads: Rate,
 }
 
 /// The channel has all the members it may have (M4).
@@ -90,6 +99,9 @@ impl Hub {
     pub fn new(app: Arc<App>, metrics: Arc<Metrics>, now: Instant) -> Self {
         Self {
             cache: Cache::new(&app.limits),
+            arrivals: Arrivals::new(&app.limits),
+            events: Rate::new(app.limits.events_per_second),
+            reads: Rate::new(app.limits.reads_per_second),
             transitions: Transitions::new(&app),
             app: ArcSwap::new(app),
             shut: Mutex::default(),
@@ -114,6 +126,9 @@ impl Hub {
     pub fn configure(&self, app: Arc<App>) {
         *self.shut.lock() = None;
         self.cache.configure(&app.limits);
+        self.arrivals.configure(&app.limits);
+        self.events.configure(app.limits.events_per_second);
+        self.reads.configure(app.limits.reads_per_second);
         self.transitions.configure(&app);
         self.app.store(app);
     }
@@ -129,12 +144,13 @@ impl Hub {
         *self.shut.lock()
     }
 
-    /// Gives a new connection an id and an outbox, unless the app is at its connection limit (1.9). Where connections
-    /// have to be authorized, they count from then on (1.8).
-    pub fn register(self: &Arc<Self>, now: Instant) -> Option<Registration> {
+    /// Gives a new connection from `address` an id and an outbox, unless one of the app's limits forbids it (1.9). Where
+    /// connections have to be authorized, they count from then on (1.8).
+    pub fn register(self: &Arc<Self>, address: Option<IpAddr>, now: Instant) -> Result<Registration, CloseCode> {
+        let arrival = self.arrive_from(address)?.map(Box::new);
         let counted = !self.app().features.authorized_connections;
         if counted && !self.count_one() {
-            return None;
+            return Err(CloseCode::OverQuota);
         }
         self.totals.connect();
         let outbox = Arc::new(Outbox::new(self.app().limits.outbox_bytes, now));
@@ -144,7 +160,13 @@ impl Hub {
             // An id is given out once at a time, however unlikely a second draw is.
             if let Entry::Vacant(place) = self.sockets.entry(socket) {
                 place.insert(outbox.clone());
-                return Some(Registration { hub: self.clone(), socket, outbox, counted: counted.into() });
+                return Ok(Registration {
+                    hub: self.clone(),
+                    socket,
+                    outbox,
+                    counted: counted.into(),
+                    _arrival: arrival,
+                });
             }
         }
     }

@@ -2,6 +2,7 @@
 //! it up.
 
 use super::Hub;
+use super::arrivals::Place;
 use super::channel::Channel;
 use super::outbox::{Outbox, Push};
 use super::users::SignIn;
@@ -18,6 +19,8 @@ pub struct Registration {
     pub(super) outbox: Arc<Outbox>,
     /// Whether it counts towards the app's connection limit.
     pub(super) counted: AtomicBool,
+    /// Its place among those of its address. Boxed, as few apps count them.
+    pub(super) _arrival: Option<Box<Place>>,
 }
 
 /// A connection's place in a channel; dropping it unsubscribes.

@@ -19,6 +19,7 @@ use crate::protocol::json::{one_line, text};
 use crate::protocol::presence::Member;
 use crate::protocol::signature::{verify_channel, verify_user};
 use crate::protocol::{ChannelKind, ChannelName, CloseCode, Frame, Refusal, Rejection, SocketId, User, UserId};
+pub use crate::rates::{Allowance, Refused};
 pub use crate::webhooks::{Attempt, Dead, EventId, Silent, Status, Webhooks};
 use arc_swap::ArcSwap;
 pub use nodes::NodeStatus;
@@ -197,7 +198,7 @@ impl Node {
             return Err(CloseCode::OriginNotAllowed);
         }
         let hub = self.hub(app);
-        let connection = hub.register(Instant::now()).ok_or(CloseCode::OverQuota)?;
+        let connection = hub.register(visitor.address, Instant::now())?;
         // Only now, so that whoever shuts the hub meanwhile finds the connection there or is noticed here.
         if let Some(close) = hub.is_shut() {
             return Err(close);
@@ -324,6 +325,16 @@ impl Node {
         self.tell_of_client_event(app, &event);
         event.log(app, &reach);
         reach
+    }
+
+    /// Takes note that the app's back end publishes `count` events, if it may.
+    pub fn take_events(&self, app: &App, count: u32) -> Result<Option<Allowance>, Refused> {
+        self.hub(app).events.take(count)
+    }
+
+    /// Takes note that the app's back end asks something, if it may.
+    pub fn take_read(&self, app: &App) -> Result<Option<Allowance>, Refused> {
+        self.hub(app).reads.take(1)
     }
 
     /// Does what is due: to be called a few times a second.

@@ -35,17 +35,21 @@ pub enum CloseCode {
     RateLimited,
     /// The client does not take its frames fast enough (G6).
     OverCapacity,
+    /// There are as many connections from the client's address as there may be.
+    TooManyFromAddress,
+    /// The app takes no more newcomers in this second.
+    TooManyAtOnce,
     /// The server is stopping (E4).
     Reconnect,
     /// A probe went unanswered (P4).
     PongTimeout,
-    /// A client too old to be probed was silent for a day (P5).
+    /// A client too old to be probed was silent for a day (P5), or one has not subscribed or signed in for long.
     Inactive,
 }
 
 impl CloseCode {
     /// Every one there is.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::ProtocolError,
         Self::InvalidText,
         Self::TooBig,
@@ -62,6 +66,8 @@ impl CloseCode {
         Self::Terminated,
         Self::RateLimited,
         Self::OverCapacity,
+        Self::TooManyFromAddress,
+        Self::TooManyAtOnce,
         Self::Reconnect,
         Self::PongTimeout,
         Self::Inactive,
@@ -95,6 +101,8 @@ impl CloseCode {
             Self::Terminated => (4009, "You got disconnected by the app."),
             Self::RateLimited => (4100, "Rate limit exceeded"),
             Self::OverCapacity => (4100, "Over capacity"),
+            Self::TooManyFromAddress => (4100, "Too many connections from this address"),
+            Self::TooManyAtOnce => (4100, "Too many new connections at once"),
             Self::Reconnect => (4200, "Generic reconnect immediately"),
             Self::PongTimeout => (4201, "Pong reply not received"),
             Self::Inactive => (4202, "Closed after inactivity"),

@@ -33,6 +33,8 @@ pub struct Session {
     probed: Option<Instant>,
     /// Until when it must be authorized, if it still must (1.8).
     authorize_by: Option<Instant>,
+    /// Whether it has ever subscribed or signed in.
+    is_used: bool,
     /// Who is signed in. Boxed, because most connections are nobody's.
     user: Option<Box<Member>>,
     client_events: Window,
@@ -72,6 +74,7 @@ impl Session {
             last_seen: now,
             probed: None,
             authorize_by,
+            is_used: false,
             user: None,
             client_events: Window::default(),
             messages: Window::default(),
@@ -163,14 +166,23 @@ impl Session {
 
     /// Says what is due at `now`: the end for one that has not been authorized in time (1.8), or a probe.
     pub fn tick(&mut self, now: Instant) -> Tick {
-        match self.authorize_by {
-            Some(by) if now >= by => Tick::Close(CloseCode::Unauthorized),
-            Some(by) => match self.probe(now) {
-                Tick::Wait(until) => Tick::Wait(until.min(by)),
-                close @ Tick::Close(_) => close,
-            },
-            None => self.probe(now),
+        let (authorize_by, use_by) = (self.authorize_by, self.use_by());
+        if authorize_by.is_some_and(|by| now >= by) {
+            return Tick::Close(CloseCode::Unauthorized);
         }
+        if use_by.is_some_and(|by| now >= by) {
+            return Tick::Close(CloseCode::Inactive);
+        }
+        match self.probe(now) {
+            Tick::Wait(until) => Tick::Wait([authorize_by, use_by].into_iter().flatten().fold(until, Instant::min)),
+            close @ Tick::Close(_) => close,
+        }
+    }
+
+    /// Until when it must subscribe or sign in, if it still must.
+    fn use_by(&self) -> Option<Instant> {
+        let patience = self.app().limits.unused_timeout().filter(|_| !self.is_used)?;
+        Some(Instant::from_std(self.outbox().since()) + patience)
     }
 
     /// Says what silence calls for at `now` (P4, P5). A probe has the whole pong timeout to be answered, and an answer is noticed
@@ -238,6 +250,7 @@ impl Session {
         if self.subscriptions.is_empty() {
             self.subscriptions.reserve_exact(1);
         }
+        self.is_used = true;
         self.subscriptions.push(subscription);
         Ok(Next::after(reach))
     }
@@ -251,6 +264,7 @@ impl Session {
             user.id.as_str()
         );
         self.authorize_by = None;
+        self.is_used = true;
         self.user = Some(Box::new(user));
         Ok(())
     }

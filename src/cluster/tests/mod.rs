@@ -75,7 +75,7 @@ impl Node {
 
     async fn subscribe(&self, channel: &str, user: Option<&str>) -> Client {
         let _pin = self.cluster.pin(APP, &name(channel)).ready().await;
-        let connection = self.hub.register(now()).unwrap();
+        let connection = self.hub.register(None, now()).unwrap();
         let member = user.map(|user| Member::introduced(user, "{}").unwrap());
         let joined = self.hub.subscribe(&name(channel), &connection, member.as_ref(), now()).unwrap();
         Client { connection, subscription: Some(joined.0) }
@@ -242,7 +242,7 @@ async fn users_and_channels_are_ended_everywhere() {
     let client = b.subscribe("x", None).await;
     let user = UserId::new("1");
     let sign_in = crate::hub::SignIn { user: &user, watch: &[], answers: &[], at: std::time::SystemTime::UNIX_EPOCH };
-    let signed_in = b.hub.register(now()).unwrap();
+    let signed_in = b.hub.register(None, now()).unwrap();
     signed_in.sign_in(sign_in);
     eventually("the user is known", || a.hub.user(&user).is_some()).await;
     a.cluster.end_user(APP, &user);

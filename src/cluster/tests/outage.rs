@@ -188,7 +188,7 @@ async fn users_who_are_subscribed_to_nothing_are_ended_after_an_outage_too() {
     let [a, b, _c] = three().await;
     let user = UserId::new("1");
     let sign_in = crate::hub::SignIn { user: &user, watch: &[], answers: &[], at: std::time::SystemTime::UNIX_EPOCH };
-    let signed_in = b.hub.register(now()).unwrap();
+    let signed_in = b.hub.register(None, now()).unwrap();
     signed_in.sign_in(sign_in);
     eventually("the user is known", || a.hub.user(&user).is_some()).await;
     b.link.cut();
@@ -359,7 +359,7 @@ async fn whoever_signs_in_after_the_end_is_spared() {
     a.cluster.end_user(APP, &user);
     sleep(Duration::from_secs(8)).await;
     let sign_in = crate::hub::SignIn { user: &user, watch: &[], answers: &[], at: std::time::SystemTime::UNIX_EPOCH };
-    let signed_in = b.hub.register(now()).unwrap();
+    let signed_in = b.hub.register(None, now()).unwrap();
     signed_in.sign_in(sign_in);
     sleep(Duration::from_secs(2)).await;
     a.link.mend();

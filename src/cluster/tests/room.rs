@@ -10,7 +10,7 @@ async fn what_is_too_large_for_the_bus_keeps_nothing_else_from_being_told() {
     let a = Node::start(&bus, 1, Some("key"));
     eventually("it is warned of the limits", || log.lines("limits.max_user_info_bytes is 1024") == 1).await;
     let large = Member::introduced("large", &format!("{:?}", "x".repeat(1000))).unwrap();
-    let connection = a.hub.register(now()).unwrap();
+    let connection = a.hub.register(None, now()).unwrap();
     let _large = a.hub.subscribe(&name("presence-x"), &connection, Some(&large), now()).unwrap();
     let mut small = Vec::new();
     for n in 0..50 {

@@ -22,7 +22,7 @@ fn newcomers_get_the_last_event_or_are_told_that_there_is_none() {
         (hub(Limits { cache_ttl_secs: 2, ..Limits::default() }), name("cache-a"), Instant::now());
     let at = |secs| start + Duration::from_secs(secs);
     let newcomer = |now| {
-        let connection = hub.register(Instant::now()).unwrap();
+        let connection = hub.register(None, Instant::now()).unwrap();
         let _subscription = hub.subscribe(&channel, &connection, None, now).unwrap().0;
         heard(&connection)
     };
@@ -68,7 +68,7 @@ fn a_newcomer_misses_nothing_and_hears_nothing_twice() {
         for _ in 0..2 {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
-                    let connection = hub.register(Instant::now()).unwrap();
+                    let connection = hub.register(None, Instant::now()).unwrap();
                     let subscription = hub.subscribe(&channel, &connection, None, now).unwrap().0;
                     std::thread::yield_now();
                     drop(subscription);

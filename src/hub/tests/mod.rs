@@ -38,7 +38,7 @@ fn text(frame: &Frame) -> String {
 #[test]
 fn every_subscriber_shares_one_encoding() {
     let (hub, channel) = (hub(Limits::default()), name("a"));
-    let connections: Vec<_> = (0..50).map(|_| hub.register(Instant::now()).unwrap()).collect();
+    let connections: Vec<_> = (0..50).map(|_| hub.register(None, Instant::now()).unwrap()).collect();
     let subscriptions: Vec<_> =
         connections.iter().map(|c| hub.subscribe(&channel, c, None, Instant::now()).unwrap().0).collect();
     connections.iter().for_each(|connection| assert_eq!(take(connection).len(), 1));
@@ -59,7 +59,7 @@ fn every_subscriber_shares_one_encoding() {
 #[test]
 fn the_last_to_leave_takes_the_channel_along() {
     let (hub, channel) = (hub(Limits::default()), name("a"));
-    let (one, two) = (hub.register(Instant::now()).unwrap(), hub.register(Instant::now()).unwrap());
+    let (one, two) = (hub.register(None, Instant::now()).unwrap(), hub.register(None, Instant::now()).unwrap());
     let first = hub.subscribe(&channel, &one, None, Instant::now()).unwrap().0;
     let second = hub.subscribe(&channel, &two, None, Instant::now()).unwrap().0;
     assert_eq!(hub.counts(&channel), Counts { subscriptions: 2, users: 0 });
@@ -74,17 +74,17 @@ fn the_last_to_leave_takes_the_channel_along() {
 #[test]
 fn a_place_is_free_again_once_its_connection_is_gone() {
     let hub = hub(Limits { max_connections: 1, ..Limits::default() });
-    let first = hub.register(Instant::now()).unwrap();
-    assert!(hub.register(Instant::now()).is_none());
+    let first = hub.register(None, Instant::now()).unwrap();
+    assert!(hub.register(None, Instant::now()).is_err());
     drop(first);
-    assert!(hub.register(Instant::now()).is_some());
+    assert!(hub.register(None, Instant::now()).is_ok());
 }
 
 #[test]
 fn one_frame_too_many_is_counted_once() {
     let hub = hub(Limits { outbox_bytes: 300, ..Limits::default() });
     let (channel, slow, fast) =
-        (name("a"), hub.register(Instant::now()).unwrap(), hub.register(Instant::now()).unwrap());
+        (name("a"), hub.register(None, Instant::now()).unwrap(), hub.register(None, Instant::now()).unwrap());
     let _subscriptions =
         [&slow, &fast].map(|connection| hub.subscribe(&channel, connection, None, Instant::now()).unwrap().0);
     let mut heard = take(&fast).len();
@@ -102,14 +102,14 @@ fn one_frame_too_many_is_counted_once() {
 #[test]
 fn rosters_and_deltas_add_up_under_contention() {
     let (hub, channel) = (hub(Limits::default()), name("presence-a"));
-    let watcher = hub.register(Instant::now()).unwrap();
+    let watcher = hub.register(None, Instant::now()).unwrap();
     let seat = hub.subscribe(&channel, &watcher, Some(&member("watcher")), Instant::now()).unwrap().0;
     let stays: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8)
             .map(|n| {
                 let (hub, channel) = (&hub, &channel);
                 scope.spawn(move || {
-                    let connection = hub.register(Instant::now()).unwrap();
+                    let connection = hub.register(None, Instant::now()).unwrap();
                     for round in 0..200 {
                         let who = member(&((n + round) % 5).to_string());
                         let subscription = hub.subscribe(channel, &connection, Some(&who), Instant::now()).unwrap().0;
@@ -142,7 +142,7 @@ fn a_subscriber_of_a_dying_channel_gets_a_living_one() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let connection = hub.register(Instant::now()).unwrap();
+                let connection = hub.register(None, Instant::now()).unwrap();
                 for _ in 0..2000 {
                     let subscription = hub.subscribe(&channel, &connection, None, Instant::now()).unwrap().0;
                     assert!(hub.counts(&channel).subscriptions > 0);

@@ -157,7 +157,7 @@ proptest! {
             match step {
                 Step::Join { node, user, info } => {
                     let (hub, user, info) = (&cluster.hubs[node], user.to_string(), info.to_string());
-                    let connection = hub.register(Instant::now()).unwrap();
+                    let connection = hub.register(None, Instant::now()).unwrap();
                     let member = Member::introduced(&user, &info).unwrap();
                     let joined = hub.subscribe(&channel, &connection, Some(&member), Instant::now()).unwrap().0;
                     infos.entry((user.clone(), node)).or_insert((0, info)).0 += 1;
@@ -219,12 +219,12 @@ fn a_user_is_online_while_signed_in_anywhere() {
     let sign_in = |connection: &Registration, user: &UserId, watch: &[UserId], secs| {
         connection.sign_in(SignIn { user, watch, answers: &[], at: at(secs) });
     };
-    let watcher = cluster.hubs[0].register(Instant::now()).unwrap();
+    let watcher = cluster.hubs[0].register(None, Instant::now()).unwrap();
     sign_in(&watcher, &ann, std::slice::from_ref(&bob), 1);
     let told = |watcher: &Registration| take(watcher).iter().map(text).collect::<Vec<_>>().join(" ");
     assert!(told(&watcher).contains(r#"\"name\":\"offline\",\"user_ids\":[\"bob\"]"#));
-    let here = cluster.hubs[1].register(Instant::now()).unwrap();
-    let there = cluster.hubs[2].register(Instant::now()).unwrap();
+    let here = cluster.hubs[1].register(None, Instant::now()).unwrap();
+    let there = cluster.hubs[2].register(None, Instant::now()).unwrap();
     sign_in(&there, &bob, &[], 20);
     cluster.settle();
     assert!(told(&watcher).contains(r#"\"name\":\"online\",\"user_ids\":[\"bob\"]"#));
@@ -248,26 +248,28 @@ fn a_user_is_online_while_signed_in_anywhere() {
 #[test]
 fn the_quota_counts_connections_of_every_node() {
     let mut cluster = Cluster::new(&Limits { max_connections: 3, ..Limits::default() });
-    let mut connections =
-        vec![cluster.hubs[0].register(Instant::now()).unwrap(), cluster.hubs[1].register(Instant::now()).unwrap()];
+    let mut connections = vec![
+        cluster.hubs[0].register(None, Instant::now()).unwrap(),
+        cluster.hubs[1].register(None, Instant::now()).unwrap(),
+    ];
     cluster.settle();
-    connections.push(cluster.hubs[2].register(Instant::now()).unwrap());
+    connections.push(cluster.hubs[2].register(None, Instant::now()).unwrap());
     cluster.settle();
     for hub in &cluster.hubs {
-        assert!(hub.register(Instant::now()).is_none());
+        assert!(hub.register(None, Instant::now()).is_err());
     }
     connections.clear();
     cluster.settle();
-    assert!(cluster.hubs[0].register(Instant::now()).is_some());
+    assert!(cluster.hubs[0].register(None, Instant::now()).is_ok());
 }
 
 #[test]
 fn the_peak_is_known_to_those_who_ask_after_it() {
     let mut cluster = Cluster::new(&Limits::default());
-    let mut connections = vec![cluster.hubs[0].register(Instant::now()).unwrap()];
-    connections.push(cluster.hubs[1].register(Instant::now()).unwrap());
+    let mut connections = vec![cluster.hubs[0].register(None, Instant::now()).unwrap()];
+    connections.push(cluster.hubs[1].register(None, Instant::now()).unwrap());
     cluster.settle();
-    connections.push(cluster.hubs[0].register(Instant::now()).unwrap());
+    connections.push(cluster.hubs[0].register(None, Instant::now()).unwrap());
     cluster.settle();
     connections.clear();
     cluster.settle();

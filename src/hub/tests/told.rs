@@ -20,7 +20,7 @@ fn counts(connection: &Registration) -> Vec<usize> {
 #[test]
 fn everyone_is_told_of_each_change() {
     let (hub, channel, now) = (counting(), name("a"), Instant::now());
-    let (one, two) = (hub.register(Instant::now()).unwrap(), hub.register(Instant::now()).unwrap());
+    let (one, two) = (hub.register(None, Instant::now()).unwrap(), hub.register(None, Instant::now()).unwrap());
     let _first = hub.subscribe(&channel, &one, None, now).unwrap().0;
     let second = hub.subscribe(&channel, &two, None, now).unwrap().0;
     assert_eq!((counts(&one), counts(&two)), (vec![1, 2], vec![2]));
@@ -32,7 +32,7 @@ fn everyone_is_told_of_each_change() {
 fn presence_channels_and_users_channels_are_told_nothing() {
     let (hub, now) = (counting(), Instant::now());
     for (channel, member) in [("presence-a", Some(member("1"))), ("#server-to-user-1", None)] {
-        let connection = hub.register(Instant::now()).unwrap();
+        let connection = hub.register(None, Instant::now()).unwrap();
         let _subscription = hub.subscribe(&name(channel), &connection, member.as_ref(), now).unwrap().0;
         assert!(counts(&connection).is_empty(), "{channel}");
     }
@@ -42,7 +42,7 @@ fn presence_channels_and_users_channels_are_told_nothing() {
 fn a_large_channel_is_told_when_its_pause_is_over() {
     let (hub, channel, start) = (counting(), name("a"), Instant::now());
     let at = |secs| start + Duration::from_secs(secs);
-    let connections: Vec<_> = (0..105).map(|_| hub.register(Instant::now()).unwrap()).collect();
+    let connections: Vec<_> = (0..105).map(|_| hub.register(None, Instant::now()).unwrap()).collect();
     let subscriptions: Vec<_> =
         connections.iter().map(|connection| hub.subscribe(&channel, connection, None, start).unwrap().0).collect();
     assert_eq!(counts(&connections[0]), (1..=100).collect::<Vec<_>>());

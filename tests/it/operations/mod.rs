@@ -1,6 +1,7 @@
 //! The binary as operators run it: started, changed, replaced and stopped under load.
 
 mod drain;
+mod limits;
 mod listen;
 mod reload;
 mod takeover;
