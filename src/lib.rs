@@ -11,7 +11,7 @@
 //! | 0 | [`protocol`] | the wire: ids, channel names, commands in, frames out, close codes, signatures. Pure. |
 //! | 1 | [`app`] | tenants and their limits |
 //! | 1 | [`config`] | files, `.env`, the environment and flags, read into one checked [`config::Config`] |
-//! | 1 | [`metrics`] | counters |
+//! | 1 | [`metrics`] | counters, of the process and of each app |
 //! | 1 | [`expiring`] | values kept for a time, bounded in bytes |
 //! | 1 | [`rates`] | how often something may happen |
 //! | 2 | [`broker`] | bytes between nodes: topics and logs on a bus |
@@ -23,8 +23,9 @@
 //! | 4 | [`session`] | one connection's side of the protocol, whatever carries it |
 //! | 5 | [`transport`] | WebSockets: upgrade, one task for each connection, batched writes |
 //! | 5 | [`api`] | the HTTP API for back ends |
-//! | 6 | [`server`] | builds the parts, listens, stops in order |
-//! | 7 | [`cli`] | the command line |
+//! | 6 | [`monitor`] | `/metrics` and health, for a listener of their own |
+//! | 7 | [`server`] | builds the parts, listens, stops in order |
+//! | 8 | [`cli`] | the command line |
 //!
 //! Imports point downward only, and foreign crates stay where they belong: `tests/it/layering.rs` holds the table.
 //! Information travels upward as return values.
@@ -64,6 +65,12 @@
 //! nothing for the write deadline is given up. Single events are never dropped, save those of other nodes, when more of
 //! them come than this one hands out: that is logged and counted. A connection that is terminated is cut: of what waits
 //! only the frame that is half-way still goes out.
+//!
+//! **Watch.** What happens is counted where it happens, once for each event and never once for each recipient, in relaxed
+//! atomics: by the hub for its app ([`metrics::AppMetrics`]), elsewhere for the process ([`metrics::Metrics`]). What can be
+//! seen at any time, such as connections and what waits for them, is only looked at when `/metrics` is asked for. An
+//! event's frame carries the time of its publishing behind its bytes, where it costs nothing for each recipient; each
+//! connection's task looks at the first of a batch that it has written, and counts how long that took.
 //!
 //! **Stop.** The listener closes, outboxes are closed with 4200 a slice at a time, tasks write what waits and their
 //! close frame, and the process ends when the last is gone or after 9 s.
@@ -126,6 +133,9 @@
 //!   handlers, so that `api` still shows every path in one place.
 //! * `hyper-util`'s client with `hyper-rustls` posts webhooks (otherwise: a pool of connections and TLS by hand); it lets us
 //!   judge addresses after they were resolved, for which `tower-service` has the trait.
+//! * `prometheus-client` writes the text of `/metrics` (otherwise: its escapes and rules by hand); it is the Prometheus
+//!   project's own. Only the encoder is used: numbers are read from our counters when it asks. What the system says of the
+//!   process is read from `/proc` here, because the crates for that build on Linux alone.
 //! * `redis` speaks to Redis and Valkey (otherwise: RESP3 by hand): it is alive, hands on whatever a server pushes, and
 //!   leaves connecting anew to its user, who must know when messages may have been lost. `rustls` with `ring` is its
 //!   TLS, which builds without `cmake` and a C++ compiler.
@@ -141,6 +151,7 @@ pub mod config;
 pub mod expiring;
 pub mod hub;
 pub mod metrics;
+pub mod monitor;
 pub mod node;
 pub mod pace;
 pub mod protocol;

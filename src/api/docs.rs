@@ -151,12 +151,22 @@ fn silent(doc: Doc) -> Doc {
 
 pub(super) fn ready() -> Doc {
     let schema = |ready: bool, required: Value| {
-        let reason = json!({ "type": "string" });
-        json!({ "type": "object", "required": required, "properties": { "ready": { "type": "boolean", "enum": [ready] }, "reason": reason } })
+        let reasons = json!({ "type": "array", "items": { "type": "string" } });
+        let properties = json!({ "ready": { "type": "boolean", "enum": [ready] }, "reasons": reasons });
+        json!({ "type": "object", "required": required, "properties": properties })
     };
     Doc::open("ready", "Tell whether new connections should come here")
         .answers_json(200, "they should", schema(true, json!(["ready"])))
-        .answers_json(503, "the other nodes cannot be reached", schema(false, json!(["ready", "reason"])))
+        .answers_json(
+            503,
+            "the other nodes cannot be reached, or it is stopping",
+            schema(false, json!(["ready", "reasons"])),
+        )
+}
+
+pub(super) fn live() -> Doc {
+    let schema = json!({ "type": "object", "required": ["live"], "properties": { "live": { "type": "boolean" } } });
+    Doc::open("live", "Tell that the process runs, whether or not it is ready").answers_json(200, "it does", schema)
 }
 
 pub(super) fn up() -> Doc {

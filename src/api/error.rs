@@ -60,6 +60,11 @@ impl ApiError {
         )
     }
 
+    /// 404: not what the listener for metrics has.
+    pub fn unknown_path() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "Not found: here are /metrics, /live, /ready and /up alone")
+    }
+
     /// 405: a known route with another method.
     pub fn method_not_allowed() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
@@ -114,6 +119,11 @@ impl ApiError {
             StatusCode::SERVICE_UNAVAILABLE,
             "The request broke off on this server: send it again with the same Idempotency-Key",
         )
+    }
+
+    /// 500: a mistake of this server.
+    pub fn internal(text: &'static str) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, text)
     }
 
     /// 503: other nodes cannot be reached, and what waits for them is as much or as old as it may be.

@@ -11,10 +11,12 @@ mod cors;
 mod docs;
 mod error;
 mod events;
+mod health;
 mod idempotency;
 mod info;
 mod nodes;
 mod openapi;
+mod requests;
 mod signed;
 mod stats;
 mod trigger;
@@ -24,10 +26,10 @@ mod webhooks;
 use crate::app::App;
 use crate::node::Node;
 use crate::protocol::ChannelName;
-use answer::Answer;
 use axum::Router;
 use axum::middleware::from_fn;
 pub use error::ApiError;
+pub use health::health;
 use idempotency::Memory;
 use openapi::Routes;
 use std::sync::Arc;
@@ -56,6 +58,7 @@ impl Api {
 /// The routes for back ends and health checks, each with what `/openapi.json` says about it. Pages of `origins` may
 /// call them too.
 pub fn router(api: Api, origins: &[String]) -> Router {
+    let node = api.node.clone();
     let routes = Routes::new()
         .post("/apps/{app_id}/events", events::trigger, docs::publish())
         .post("/apps/{app_id}/batch_events", events::batch, docs::publish_batch())
@@ -74,16 +77,12 @@ pub fn router(api: Api, origins: &[String]) -> Router {
         .get("/apps/{app_id}/webhooks", webhooks::list, docs::webhooks())
         .get("/apps/{app_id}/webhooks/dead", webhooks::dead, docs::dead_webhooks())
         .post("/apps/{app_id}/webhooks/replay", webhooks::replay, docs::replay_webhooks())
-        .get("/up", up, docs::up())
-        .get("/ready", nodes::ready, docs::ready())
+        .get("/up", health::up, docs::up())
+        .get("/live", health::live, docs::live())
+        .get("/ready", health::ready, docs::ready())
         .finish("/openapi.json", docs::openapi(), api)
         .method_not_allowed_fallback(async || ApiError::method_not_allowed());
-    cors::allow(routes.layer(from_fn(allowance::told)), origins)
-}
-
-/// Reverb's health check (spec 5.10).
-async fn up() -> Answer {
-    Answer::ok(&serde_json::json!({ "health": "OK" }))
+    cors::allow(requests::counted(routes.layer(from_fn(allowance::told)), node), origins)
 }
 
 /// A channel's name where users' own channels are not known (U12).

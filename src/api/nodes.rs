@@ -1,4 +1,4 @@
-//! The nodes that act as one, and whether this one can reach the others. Ours.
+//! The nodes that act as one. Ours.
 
 use super::answer::Answer;
 use super::signed::SignedRequest;
@@ -6,7 +6,6 @@ use super::{Api, ApiError};
 use crate::node::NodeStatus;
 use axum::extract::State;
 use serde::Serialize;
-use serde_json::json;
 use std::time::Duration;
 use utoipa::ToSchema;
 
@@ -107,18 +106,4 @@ pub(super) async fn list(State(api): State<Api>, _: SignedRequest) -> Result<Ans
         refused: metrics.bus_refused_total.get(),
     });
     Ok(Answer::ok(&Nodes { bus, nodes: api.node.nodes().into_iter().map(Node::from).collect() }))
-}
-
-/// Whether new connections should come here: 503 while the server stops or the other nodes cannot be reached.
-pub(super) async fn ready(State(api): State<Api>) -> Answer {
-    if api.node.is_draining() {
-        return Answer::unavailable(&json!({ "ready": false, "reason": "the server is stopping" }));
-    }
-    match api.node.link() {
-        Some(link) if !link.is_up => {
-            let reason = format!("the link to the bus ({}) is down since {} s", link.bus, link.since.as_secs());
-            Answer::unavailable(&json!({ "ready": false, "reason": reason }))
-        }
-        _ => Answer::ok(&json!({ "ready": true })),
-    }
 }

@@ -126,8 +126,8 @@ struct Replay {
 }
 
 impl From<Status> for Endpoint {
-    fn from(Status { id, endpoint, health, dead }: Status) -> Self {
-        let is_failing = health.log.last().is_some_and(|attempt| attempt.failure.is_some());
+    fn from(Status { id, endpoint, health, log, dead }: Status) -> Self {
+        let is_failing = log.last().is_some_and(|attempt| attempt.failure.is_some());
         let state = match () {
             () if health.paused => "paused",
             () if health.waiting == 0 => "idle",
@@ -148,7 +148,7 @@ impl From<Status> for Endpoint {
             failures: health.failures,
             delivered: health.delivered,
             dead,
-            log: health.log.into_iter().map(Tried::from).collect(),
+            log: log.into_iter().map(Tried::from).collect(),
         }
     }
 }

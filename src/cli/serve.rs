@@ -124,6 +124,9 @@ async fn serve(config: Config, sources: Sources, dev: bool) -> Result<(), Fatal>
     let server = Server::bind(config, bus).await?;
     let address = server.local_addr()?;
     say(&announcement(address, is_secure, &path, hostname.as_deref()));
+    if let Some(address) = server.metrics_addr()? {
+        say(&format!("INFO  Metrics at http://{address}/metrics"));
+    }
     if dev {
         say(&dev::instructions(address, hostname.as_deref(), &path));
     }

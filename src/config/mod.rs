@@ -8,6 +8,7 @@ mod cluster;
 mod dotenv;
 mod error;
 mod merge;
+mod metrics;
 mod nats;
 mod redis;
 mod reverb;
@@ -26,6 +27,7 @@ use crate::app::App;
 pub use cluster::{Bus, Cluster};
 pub use error::Error;
 use merge::{Layer, merge};
+pub use metrics::Metrics;
 pub use nats::Nats;
 use serde::Deserialize;
 pub use server::Server;
@@ -49,6 +51,8 @@ pub struct Config {
     pub server: Server,
     /// The certificate that clients are shown.
     pub tls: Tls,
+    /// Where metrics are to be had.
+    pub metrics: Metrics,
     /// At least one app; no id and no key twice.
     pub apps: Vec<App>,
     /// Whether this server is one of several.
@@ -67,6 +71,7 @@ pub struct Config {
 struct Sections {
     server: Server,
     tls: Tls,
+    metrics: Metrics,
     cluster: Cluster,
     redis: Redis,
     nats: Nats,
@@ -79,6 +84,7 @@ impl Config {
         Self {
             server,
             tls: Tls::default(),
+            metrics: Metrics::default(),
             apps,
             cluster: Cluster::default(),
             redis: Redis::default(),
@@ -99,7 +105,8 @@ impl Config {
             &sources.flags(),
         ])?)?;
         schema::check(&given, schema::GIVEN)?;
-        let Sections { server, mut tls, cluster, redis, nats, webhooks } = merge([&file, &given])?.try_deserialize()?;
+        let Sections { server, mut tls, metrics, cluster, redis, nats, webhooks } =
+            merge([&file, &given])?.try_deserialize()?;
         let apps = apps::apps(&file, &given)?;
         if apps.is_empty() {
             let place = variables.path().display();
@@ -109,7 +116,8 @@ impl Config {
             )));
         }
         tls.complete(server.hostname.as_deref(), sources)?;
-        Ok(Self { server: server.normal(), tls, apps, cluster, redis, nats, webhooks })
+        let metrics = metrics.normal();
+        Ok(Self { server: server.normal(), tls, metrics, apps, cluster, redis, nats, webhooks })
     }
 
     /// A server to try things out with: one app with known credentials, on this machine only. Of `sources` only the

@@ -45,6 +45,7 @@ pub(super) const MOST_MESSAGE_BYTES: i64 = 16 * 1024 * 1024;
 pub(super) const FILE: Kind = Kind::Table(&[
     ("server", Kind::Table(SERVER)),
     ("tls", Kind::Table(TLS)),
+    ("metrics", Kind::Table(METRICS)),
     ("cluster", Kind::Table(CLUSTER)),
     ("redis", Kind::Table(REDIS)),
     ("nats", Kind::Table(NATS)),
@@ -58,6 +59,7 @@ pub(super) const FILE: Kind = Kind::Table(&[
 pub(super) const GIVEN: Kind = Kind::Table(&[
     ("server", Kind::Table(SERVER)),
     ("tls", Kind::Table(TLS)),
+    ("metrics", Kind::Table(METRICS)),
     ("cluster", Kind::Table(CLUSTER)),
     ("redis", Kind::Table(REDIS)),
     ("app", Kind::Table(APP)),
@@ -82,6 +84,7 @@ const SERVER: Keys = &[
 ];
 
 const TLS: Keys = &[("cert_file", Text(rules::some)), ("key_file", Text(rules::some))];
+const METRICS: Keys = &[("host", Text(rules::host)), ("port", Number(0, 65_535))];
 
 const CLUSTER: Keys = &[
     ("bus", Choice(&["none", "redis", "nats"])),
@@ -357,7 +360,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Cluster, Nats, Redis, Tls};
+    use super::super::{Cluster, Metrics, Nats, Redis, Tls};
     use super::*;
     use crate::app::{Features, Limits};
 
@@ -372,6 +375,7 @@ mod tests {
 
     #[test]
     fn settings_are_those_of_the_structs() {
+        same_keys(METRICS, &Metrics { port: Some(0), ..Metrics::default() });
         same_keys(CLUSTER, &Cluster::default());
         same_keys(TLS, &Tls::default());
         same_keys(REDIS, &Redis::default());

@@ -1,10 +1,11 @@
-//! How much goes through an app: totals, and rates over the last minute.
+//! How much goes through an app: rates over the last minute, made of counters that only grow.
 
 use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// The span that a rate is the mean of.
-const SECONDS: usize = 60;
+const SECONDS: u64 = 60;
 
 /// Something counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -15,87 +16,59 @@ pub struct Volume {
     pub per_second: f64,
 }
 
-/// Numbers that are counted together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sums {
-    /// Events that back ends published, once for each of their channels.
-    pub(super) published: u64,
-    /// Events that clients sent.
-    pub(super) client_events: u64,
-    /// Frames that events queued for connections.
-    pub(super) deliveries: u64,
-}
+/// What back ends have published, what clients have sent, and the frames that both queued for connections.
+pub(super) type Totals = [u64; 3];
 
-/// What an app's events add up to.
+/// How the totals of an app's events grow.
 #[derive(Debug)]
 pub(super) struct Activity {
     start: Instant,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    total: Sums,
-    /// The sums of the last seconds, each in the place of its number modulo the length.
-    seconds: [Sums; SECONDS],
-    /// The number of the newest second.
-    newest: u64,
+    /// The number of the second that things are counted in.
+    newest: AtomicU64,
+    /// The totals at the start of each of the last seconds, in the place of its number modulo the length.
+    starts: Mutex<[Totals; SECONDS as usize]>,
 }
 
 impl Activity {
     /// Nothing so far, at `start`.
     pub(super) fn new(start: Instant) -> Self {
-        let state = State { total: Sums::default(), seconds: [Sums::default(); SECONDS], newest: 0 };
-        Self { start, state: Mutex::new(state) }
+        Self { start, newest: AtomicU64::new(0), starts: Mutex::new([Totals::default(); SECONDS as usize]) }
     }
 
-    /// Counts what happened at `now`.
-    pub(super) fn add(&self, sums: Sums, now: Instant) {
-        let mut state = self.state.lock();
-        let at = state.forward(self.second(now));
-        state.seconds[at].add(sums);
-        state.total.add(sums);
+    /// When the counting began.
+    pub(super) fn start(&self) -> Instant {
+        self.start
     }
 
-    /// Events that back ends published, events that clients sent, and frames that both queued.
-    pub(super) fn volumes(&self, now: Instant) -> [Volume; 3] {
-        let mut state = self.state.lock();
-        let second = self.second(now);
-        state.forward(second);
-        let mut recent = Sums::default();
-        state.seconds.iter().for_each(|sums| recent.add(*sums));
-        let span = (second + 1).min(SECONDS as u64) as f64;
-        let volume = |total: u64, recent: u64| Volume { total, per_second: recent as f64 / span };
-        [
-            volume(state.total.published, recent.published),
-            volume(state.total.client_events, recent.client_events),
-            volume(state.total.deliveries, recent.deliveries),
-        ]
-    }
-
-    fn second(&self, now: Instant) -> u64 {
-        now.saturating_duration_since(self.start).as_secs()
-    }
-}
-
-impl State {
-    /// Clears the seconds that passed without anything up to `second`; the place of the newest.
-    fn forward(&mut self, second: u64) -> usize {
-        let passed = second.saturating_sub(self.newest).min(SECONDS as u64);
-        for n in 0..passed {
-            self.seconds[((second - n) % SECONDS as u64) as usize] = Sums::default();
+    /// To be called before anything is counted at `now`: takes note of the totals where a new second has begun.
+    pub(super) fn pass(&self, now: Instant, totals: impl FnOnce() -> Totals) {
+        let second = now.saturating_duration_since(self.start).as_secs();
+        if second <= self.newest.load(Ordering::Relaxed) {
+            return;
         }
-        self.newest = self.newest.max(second);
-        (self.newest % SECONDS as u64) as usize
+        let mut starts = self.starts.lock();
+        let (newest, totals) = (self.newest.load(Ordering::Relaxed), totals());
+        for passed in second.saturating_sub(SECONDS - 1).max(newest + 1)..=second {
+            starts[place(passed)] = totals;
+        }
+        self.newest.store(newest.max(second), Ordering::Relaxed);
+    }
+
+    /// Each of the `totals` at `now`, and how fast it grows.
+    pub(super) fn volumes(&self, now: Instant, totals: Totals) -> [Volume; 3] {
+        self.pass(now, || totals);
+        let starts = self.starts.lock();
+        let second = self.newest.load(Ordering::Relaxed);
+        let before = starts[place(second.saturating_sub(SECONDS - 1))];
+        let span = (second + 1).min(SECONDS) as f64;
+        let volume =
+            |n: usize| Volume { total: totals[n], per_second: totals[n].saturating_sub(before[n]) as f64 / span };
+        [volume(0), volume(1), volume(2)]
     }
 }
 
-impl Sums {
-    fn add(&mut self, other: Self) {
-        self.published += other.published;
-        self.client_events += other.client_events;
-        self.deliveries += other.deliveries;
-    }
+fn place(second: u64) -> usize {
+    (second % SECONDS) as usize
 }
 
 #[cfg(test)]
@@ -103,33 +76,29 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn published(activity: &Activity, now: Instant) -> (u64, f64) {
-        let [Volume { total, per_second }, ..] = activity.volumes(now);
-        (total, per_second)
-    }
-
     #[test]
     fn rates_are_means_of_the_last_minute() {
         let start = Instant::now();
         let (activity, at) = (Activity::new(start), |secs: u64| start + Duration::from_secs(secs));
-        let add = |published, secs| activity.add(Sums { published, ..Sums::default() }, at(secs));
-        add(6, 0);
-        assert_eq!(published(&activity, at(0)), (6, 6.0));
-        assert_eq!(published(&activity, at(2)), (6, 2.0));
-        add(54, 59);
-        assert_eq!(published(&activity, at(59)), (60, 1.0));
-        assert_eq!(published(&activity, at(60)), (60, 0.9));
-        assert_eq!(published(&activity, at(118)), (60, 0.9));
-        assert_eq!(published(&activity, at(119)), (60, 0.0));
-        add(30, 100_000);
-        assert_eq!(published(&activity, at(100_000)), (90, 0.5));
+        let mut published = 0;
+        let mut add = |more: u64, secs| {
+            activity.pass(at(secs), || [published, 0, 0]);
+            published += more;
+            published
+        };
+        let rate = |total, secs| activity.volumes(at(secs), [total, 0, 0])[0].per_second;
+        let total = add(6, 0);
+        assert_eq!((rate(total, 0), rate(total, 2)), (6.0, 2.0));
+        let total = add(54, 59);
+        assert_eq!([59, 60, 118, 119].map(|secs| rate(total, secs)), [1.0, 0.9, 0.9, 0.0]);
+        let total = add(30, 100_000);
+        assert_eq!((total, rate(total, 100_000)), (90, 0.5));
     }
 
     #[test]
     fn each_number_has_its_own_volume() {
         let start = Instant::now();
-        let activity = Activity::new(start);
-        activity.add(Sums { published: 1, client_events: 2, deliveries: 3 }, start);
-        assert_eq!(activity.volumes(start).map(|volume| volume.total), [1, 2, 3]);
+        let volumes = Activity::new(start).volumes(start, [1, 2, 3]);
+        assert_eq!(volumes.map(|volume| (volume.total, volume.per_second)), [(1, 1.0), (2, 2.0), (3, 3.0)]);
     }
 }

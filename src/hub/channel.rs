@@ -5,13 +5,14 @@ use super::journal::{Fact, Journal};
 use super::occupancy::{Membership, Occupancy};
 use super::outbox::{Outbox, Push};
 use super::tally::{Due, Tally};
+use super::totals::Here;
 use super::transitions::{Change, Transitions};
 use crate::protocol::presence::Member;
 use crate::protocol::{ChannelKind, ChannelName, Frame, NodeId, SocketId, UserId};
 use indexmap::IndexMap;
 use parking_lot::RwLock;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// A channel with at least one subscriber, here or on another node. Its lock is where joins, leaves and who hears of
@@ -55,8 +56,8 @@ pub(super) struct Notes<'a> {
     pub(super) journal: &'a Journal,
     /// What became of the channel.
     pub(super) transitions: &'a Transitions,
-    /// How many channels have a subscriber here.
-    pub(super) here: &'a AtomicUsize,
+    /// How many are in channels here.
+    pub(super) here: &'a Here,
 }
 
 /// Why a connection could not be taken in.
@@ -121,6 +122,8 @@ impl Channel {
             None => Frame::subscribed(&self.name),
             Some(member) => {
                 let membership = state.occupancy.join(member);
+                let first = state.occupancy.get(&member.id).is_some_and(|(_, connections)| connections == 1);
+                notes.here.members.fetch_add(first.into(), Ordering::Relaxed);
                 self.tell_member(&state, member, membership, notes, &mut delivery);
                 self.note_member(&state, &member.id, member, notes.journal);
                 Frame::roster(&self.name, state.occupancy.iter())
@@ -135,8 +138,9 @@ impl Channel {
             delivery.answer(new.socket, new.outbox, last);
         }
         state.local.insert(new.socket, new.outbox.clone());
-        if state.local.len() == 1 && !self.name.is_user() {
-            notes.here.fetch_add(1, Ordering::Relaxed);
+        if !self.name.is_user() {
+            notes.here.subscriptions.fetch_add(1, Ordering::Relaxed);
+            notes.here.channels.fetch_add(usize::from(state.local.len() == 1), Ordering::Relaxed);
         }
         notes.journal.count(&self.name);
         notes.transitions.count(&self.name, || state.subscriptions());
@@ -156,13 +160,15 @@ impl Channel {
         let mut state = self.state.write();
         let mut delivery = Delivery::default();
         let left = state.local.swap_remove(&socket);
-        if left.is_some() && state.local.is_empty() && !self.name.is_user() {
-            notes.here.fetch_sub(1, Ordering::Relaxed);
+        if left.is_some() && !self.name.is_user() {
+            notes.here.subscriptions.fetch_sub(1, Ordering::Relaxed);
+            notes.here.channels.fetch_sub(usize::from(state.local.is_empty()), Ordering::Relaxed);
         }
         if let Some(id) = member {
             let who = state.occupancy.get(id).map(|(member, _)| member.clone());
             let membership = state.occupancy.leave(id);
             if let Some(who) = who {
+                notes.here.members.fetch_sub(state.occupancy.get(id).is_none().into(), Ordering::Relaxed);
                 self.tell_member(&state, &who, membership, notes, &mut delivery);
                 self.note_member(&state, id, &who, notes.journal);
             }

@@ -113,12 +113,12 @@ impl Hub {
 
     /// What the app adds up to on this node at `now`.
     pub fn stats(&self, now: Instant) -> Stats {
-        let [published, client_events, deliveries] = self.activity.volumes(now);
+        let [published, client_events, deliveries] = self.activity.volumes(now, self.event_totals());
         Stats {
             connections: self.connections(),
             peak_connections: self.totals.peak(),
             users: self.users.count_here(),
-            channels: self.totals.channels.load(Ordering::Relaxed),
+            channels: self.totals.here.channels.load(Ordering::Relaxed),
             published,
             client_events,
             deliveries,

@@ -8,6 +8,7 @@ mod arrivals;
 mod cache;
 mod channel;
 mod elsewhere;
+mod gauges;
 mod hubs;
 mod journal;
 mod listing;
@@ -23,12 +24,12 @@ mod transitions;
 mod users;
 
 use crate::app::App;
-use crate::metrics::Metrics;
+use crate::metrics::AppMetrics;
 use crate::protocol::presence::Member;
 use crate::protocol::{ChannelName, CloseCode, Frame, SocketId, UserId};
 use crate::rates::Rate;
+use activity::Activity;
 pub use activity::Volume;
-use activity::{Activity, Sums};
 use arc_swap::{ArcSwap, Guard};
 use arrivals::Arrivals;
 use cache::Cache;
@@ -36,6 +37,7 @@ pub use cache::Cached;
 pub use channel::Counts;
 use channel::{Channel, Delivery, Newcomer, Notes, Refused};
 use dashmap::{DashMap, Entry};
+pub use gauges::Gauges;
 pub use hubs::Hubs;
 use journal::Journal;
 pub use journal::{Changes, Fact};
@@ -63,7 +65,7 @@ pub struct Hub {
     app: ArcSwap<App>,
     /// Why nobody is let in any more, if so.
     shut: Mutex<Option<CloseCode>>,
-    metrics: Arc<Metrics>,
+    metrics: Arc<AppMetrics>,
     channels: DashMap<ChannelName, Arc<Channel>>,
     sockets: DashMap<SocketId, Arc<Outbox>>,
     users: Users,
@@ -96,7 +98,7 @@ pub struct Reach {
 
 impl Hub {
     /// An empty hub for `app`, started at `now`.
-    pub fn new(app: Arc<App>, metrics: Arc<Metrics>, now: Instant) -> Self {
+    pub fn new(app: Arc<App>, metrics: Arc<AppMetrics>, now: Instant) -> Self {
         Self {
             cache: Cache::new(&app.limits),
             arrivals: Arrivals::new(&app.limits),
@@ -206,8 +208,10 @@ impl Hub {
         now: Instant,
         encode: impl FnOnce() -> Frame,
     ) -> Reach {
-        let delivery = self.deliver(name, except, encode);
-        self.activity.add(Sums { client_events: 1, deliveries: delivery.queued as u64, published: 0 }, now);
+        let delivery = self.deliver(name, except, || self.stamped(&encode(), now));
+        self.activity.pass(now, || self.event_totals());
+        self.metrics.client_events_total.add(1);
+        self.metrics.deliveries_total.add(delivery.queued);
         delivery.into()
     }
 
@@ -220,9 +224,12 @@ impl Hub {
         now: Instant,
         encode: impl FnOnce() -> Frame,
     ) -> Reach {
+        let encode = || self.stamped(&encode(), now);
         let delivery =
             if name.is_cache() { self.keep(name, except, now, &encode()) } else { self.deliver(name, except, encode) };
-        self.activity.add(Sums { published: 1, deliveries: delivery.queued as u64, client_events: 0 }, now);
+        self.activity.pass(now, || self.event_totals());
+        self.metrics.published_total.add(1);
+        self.metrics.deliveries_total.add(delivery.queued);
         delivery.into()
     }
 
@@ -230,7 +237,6 @@ impl Hub {
         let Some(channel) = self.channel(name) else { return Delivery::default() };
         let delivery = channel.deliver(&encode(), except);
         self.metrics.encodings_total.add(1);
-        self.metrics.deliveries_total.add(delivery.queued);
         self.report(&channel, &delivery);
         delivery
     }
@@ -239,7 +245,8 @@ impl Hub {
     fn keep(&self, name: &ChannelName, except: Option<SocketId>, now: Instant, frame: &Frame) -> Delivery {
         self.metrics.encodings_total.add(1);
         let keep = || {
-            self.report_forgotten(self.cache.keep(name, frame, now));
+            // Newcomers get it whenever they come: for them it is not late.
+            self.report_forgotten(self.cache.keep(name, &frame.unstamped(), now));
             self.transitions.fill(name);
         };
         loop {
@@ -252,7 +259,6 @@ impl Hub {
                 Entry::Occupied(channel) => channel.get().clone(),
             };
             if let Some(delivery) = channel.deliver_kept(frame, except, keep) {
-                self.metrics.deliveries_total.add(delivery.queued);
                 self.report(&channel, &delivery);
                 return delivery;
             }
@@ -314,7 +320,7 @@ impl Hub {
     }
 
     fn notes(&self) -> Notes<'_> {
-        Notes { journal: &self.journal, transitions: &self.transitions, here: &self.totals.channels }
+        Notes { journal: &self.journal, transitions: &self.transitions, here: &self.totals.here }
     }
 
     fn fresh(&self, name: &ChannelName) -> Channel {

@@ -114,7 +114,17 @@ impl Outbox {
 
     /// Whether the connection is closing.
     pub fn is_closed(&self) -> bool {
-        self.state.lock().close.is_some()
+        self.closing().is_some()
+    }
+
+    /// Why the connection is closing, if it is.
+    pub fn closing(&self) -> Option<CloseCode> {
+        self.state.lock().close
+    }
+
+    /// Bytes that wait, those being written included.
+    pub fn bytes(&self) -> usize {
+        self.state.lock().bytes
     }
 
     /// Ready once frames wait or the connection is to be closed.

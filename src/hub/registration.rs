@@ -6,7 +6,7 @@ use super::arrivals::Place;
 use super::channel::Channel;
 use super::outbox::{Outbox, Push};
 use super::users::SignIn;
-use crate::protocol::{ChannelName, Frame, SocketId, UserId};
+use crate::protocol::{ChannelName, CloseCode, Frame, SocketId, UserId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -73,10 +73,15 @@ impl Registration {
         delivery.slow.iter().for_each(|socket| self.hub.report_slow(*socket, None));
     }
 
+    /// Counts that the connection has ended: closed by the server, or else by the client, unless it was closing anyway.
+    pub fn ended(&self, close: Option<CloseCode>) {
+        self.hub.count_end(self.outbox.closing().or(close));
+    }
+
     /// Counts and logs that the connection is given up because a write took too long, unless it was closing anyway.
     pub fn gave_up(&self) {
-        if self.outbox.is_closed() {
-            return;
+        if let Some(close) = self.outbox.closing() {
+            return self.hub.count_end(Some(close));
         }
         let app = self.hub.app();
         self.hub.metrics.closed_over_deadline_total.add(1);

@@ -1,7 +1,6 @@
 //! The hub as one of several: what this node tells the others, and what they say. Each node alone says what is so on
 //! it, so there is never anything to reconcile; members who come and go, numbers and who is online follow from it here.
 
-use super::activity::Sums;
 use super::channel::Channel;
 use super::elsewhere::Applied;
 use super::journal::{Changes, Fact};
@@ -69,11 +68,12 @@ impl Hub {
         now: Instant,
     ) -> Reach {
         let delivery = if kept && name.is_cache() {
-            self.keep(name, except, now, frame)
+            self.keep(name, except, now, &self.stamped(frame, now))
         } else {
-            self.deliver(name, except, || frame.clone())
+            self.deliver(name, except, || self.stamped(frame, now))
         };
-        self.activity.add(Sums { deliveries: delivery.queued as u64, published: 0, client_events: 0 }, now);
+        self.activity.pass(now, || self.event_totals());
+        self.metrics.deliveries_total.add(delivery.queued);
         delivery.into()
     }
 

@@ -15,11 +15,22 @@ pub(super) struct Totals {
     peak_everywhere: AtomicUsize,
     /// Connections here that count towards the app's limit.
     counted: AtomicUsize,
-    /// Channels with a subscriber here, users' own channels left out.
-    pub(super) channels: AtomicUsize,
+    /// Who is in channels here.
+    pub(super) here: Here,
     /// What other nodes were told last.
     told: Mutex<Option<Share>>,
     elsewhere: Mutex<HashMap<NodeId, Share>>,
+}
+
+/// Who is in channels on this node, users' own channels left out.
+#[derive(Debug, Default)]
+pub(super) struct Here {
+    /// Channels with a subscriber.
+    pub(super) channels: AtomicUsize,
+    /// Subscriptions.
+    pub(super) subscriptions: AtomicUsize,
+    /// Members of presence channels, once for each channel that they are in.
+    pub(super) members: AtomicUsize,
 }
 
 /// What one node adds to an app.

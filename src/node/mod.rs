@@ -4,6 +4,7 @@
 
 mod nodes;
 mod queries;
+mod readiness;
 mod transitions;
 
 use crate::app::{App, Apps};
@@ -12,7 +13,7 @@ pub use crate::cluster::{Identity, Pin, Pinned};
 pub use crate::hub::Registration as Connection;
 pub use crate::hub::{Cached, Change, Counts, Filter, Listed, Online, Outbox, Page, Reach, Stats, Transition, Volume};
 use crate::hub::{Full, Hub, Hubs, SignIn, Subscription};
-use crate::metrics::Metrics;
+use crate::metrics::{Limited, Metrics};
 pub use crate::pace::{STALLS, relieve};
 use crate::protocol::command::{Signin, Subscribe};
 use crate::protocol::json::{one_line, text};
@@ -23,11 +24,11 @@ pub use crate::rates::{Allowance, Refused};
 pub use crate::webhooks::{Attempt, Dead, EventId, Silent, Status, Webhooks};
 use arc_swap::ArcSwap;
 pub use nodes::NodeStatus;
+pub use readiness::Readiness;
 use serde_json::value::RawValue;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
 pub use transitions::News;
 
@@ -38,9 +39,9 @@ pub struct Node {
     apps: ArcSwap<Apps>,
     hubs: Hubs,
     metrics: Arc<Metrics>,
+    readiness: Readiness,
     cluster: Option<Cluster>,
     webhooks: Option<Webhooks>,
-    draining: AtomicBool,
 }
 
 /// Who wants to connect.
@@ -95,18 +96,17 @@ impl<R> From<R> for Denied<R> {
 impl Node {
     /// A node that serves `apps`, the only one.
     pub fn new(me: Identity, apps: Apps) -> Self {
-        let metrics = Arc::<Metrics>::default();
         let now = Instant::now();
         let hubs = Hubs::default();
-        hubs.add(apps.iter().map(|app| Arc::new(Hub::new(app.clone(), metrics.clone(), now))).collect());
+        hubs.add(apps.iter().map(|app| Arc::new(Hub::new(app.clone(), Arc::default(), now))).collect());
         Self {
             me,
             apps: ArcSwap::from_pointee(apps),
             hubs,
-            metrics,
+            metrics: Arc::default(),
+            readiness: Readiness::default(),
             cluster: None,
             webhooks: None,
-            draining: AtomicBool::new(false),
         }
     }
 
@@ -142,7 +142,7 @@ impl Node {
         for app in apps.iter() {
             match self.hubs.get(&app.id) {
                 Some(hub) => hub.configure(app.clone()),
-                None => fresh.push(Arc::new(Hub::new(app.clone(), self.metrics.clone(), now))),
+                None => fresh.push(Arc::new(Hub::new(app.clone(), Arc::default(), now))),
             }
         }
         self.hubs.add(fresh.clone());
@@ -157,16 +157,6 @@ impl Node {
                 Some(_) => {}
             }
         }
-    }
-
-    /// Takes note that the server is about to stop.
-    pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether the server is about to stop, so that newcomers had better go elsewhere.
-    pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
     }
 
     /// The app that a back end names by id.
@@ -184,7 +174,12 @@ impl Node {
         self.apps.load().by_key(key).cloned()
     }
 
-    /// What this process counts.
+    /// Each app's connections and channels, in no promised order.
+    pub fn hubs(&self) -> Vec<Arc<Hub>> {
+        self.hubs.all().values().cloned().collect()
+    }
+
+    /// What this process counts, besides what it counts for each app.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
@@ -204,7 +199,7 @@ impl Node {
             return Err(close);
         }
         connection.outbox().push(Frame::connection_established(connection.socket(), app.limits.activity_timeout_secs));
-        self.metrics.connections_total.add(1);
+        hub.metrics().connections_total.add(1);
         tracing::debug!(app.id = app.id, socket.id = %connection.socket(), origin = visitor.origin, client = visitor.address.map(tracing::field::display), "connection established");
         Ok(connection)
     }
@@ -329,12 +324,18 @@ impl Node {
 
     /// Takes note that the app's back end publishes `count` events, if it may.
     pub fn take_events(&self, app: &App, count: u32) -> Result<Option<Allowance>, Refused> {
-        self.hub(app).events.take(count)
+        let hub = self.hub(app);
+        hub.events.take(count).inspect_err(|_| {
+            hub.metrics().limited.of(Limited::Event).add(1);
+        })
     }
 
     /// Takes note that the app's back end asks something, if it may.
     pub fn take_read(&self, app: &App) -> Result<Option<Allowance>, Refused> {
-        self.hub(app).reads.take(1)
+        let hub = self.hub(app);
+        hub.reads.take(1).inspect_err(|_| {
+            hub.metrics().limited.of(Limited::Read).add(1);
+        })
     }
 
     /// Does what is due: to be called a few times a second.

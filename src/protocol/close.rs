@@ -83,6 +83,33 @@ impl CloseCode {
         self.parts().1
     }
 
+    /// What the reason is called in metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ProtocolError => "protocol_error",
+            Self::InvalidText => "invalid_text",
+            Self::TooBig => "too_big",
+            Self::TlsRequired => "tls_required",
+            Self::UnknownApp => "unknown_app",
+            Self::AppDisabled => "app_disabled",
+            Self::OverQuota => "over_quota",
+            Self::PathNotFound => "path_not_found",
+            Self::InvalidVersion => "invalid_version",
+            Self::UnsupportedVersion => "unsupported_version",
+            Self::NoVersion => "no_version",
+            Self::OriginNotAllowed => "origin_not_allowed",
+            Self::Unauthorized => "unauthorized",
+            Self::Terminated => "terminated",
+            Self::RateLimited => "rate_limited",
+            Self::OverCapacity => "over_capacity",
+            Self::TooManyFromAddress => "too_many_from_address",
+            Self::TooManyAtOnce => "too_many_at_once",
+            Self::Reconnect => "reconnect",
+            Self::PongTimeout => "pong_timeout",
+            Self::Inactive => "inactive",
+        }
+    }
+
     fn parts(self) -> (u16, &'static str) {
         match self {
             Self::ProtocolError => (1002, "WebSocket protocol violated"),

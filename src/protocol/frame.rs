@@ -18,8 +18,13 @@ const PING: u8 = 0x89;
 const HEADER: usize = 10;
 
 /// A finished, unmasked server frame. Cloning shares the bytes, which is all that fan-out does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+// Its header says how long it is; what comes after that in the same buffer is its stamp.
+#[derive(Clone, Debug)]
 pub struct Frame(Bytes);
+
+/// When an event was published, by a clock of whoever stamps it. Nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp(pub u64);
 
 #[derive(Serialize)]
 struct Message<'a, D: Serialize> {
@@ -145,6 +150,23 @@ impl Frame {
         encode(&Message { event: name, channel: Some(channel.as_str()), data, user_id })
     }
 
+    /// The same frame with a stamp, which never goes to the socket: it is there to see later how long the frame took. It
+    /// lies in the one buffer that all recipients share.
+    pub fn stamped(&self, at: Stamp) -> Self {
+        Self([self.bytes(), &at.0.to_be_bytes()].concat().into())
+    }
+
+    /// The same frame without its stamp.
+    pub fn unstamped(&self) -> Self {
+        Self(self.0.slice(..self.size()))
+    }
+
+    /// The frame's stamp, if it has one.
+    pub fn stamp(&self) -> Option<Stamp> {
+        let stamp = self.0[self.size()..].try_into().ok()?;
+        Some(Stamp(u64::from_be_bytes(stamp)))
+    }
+
     /// A close frame with code and reason (RFC 6455 section 5.5.1).
     pub fn close(close: CloseCode) -> Self {
         let payload = [&close.code().to_be_bytes()[..], close.reason().as_bytes()].concat();
@@ -157,37 +179,51 @@ impl Frame {
     }
 
     /// The bytes that go to the socket, header included.
-    pub fn bytes(&self) -> &Bytes {
-        &self.0
+    pub fn bytes(&self) -> &[u8] {
+        &self.0[..self.size()]
     }
 
     /// A text frame that another node made, or `None` if it is not exactly one: a client would hang up on it.
     pub fn received(bytes: Bytes) -> Option<Self> {
-        let (header, len) = match *bytes.get(..2)? {
-            [TEXT, 127] => (HEADER, u64::from_be_bytes(bytes.get(2..HEADER)?.try_into().ok()?)),
-            [TEXT, 126] => (HEADER - 6, u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?).into()),
-            [TEXT, len @ ..126] => (HEADER - 8, len.into()),
-            _ => return None,
-        };
-        let payload = bytes.get(header..).filter(|payload| payload.len() as u64 == len)?;
+        let (header, len) = measure(&bytes).filter(|_| bytes[0] == TEXT)?;
+        let payload = bytes.get(header..).filter(|payload| payload.len() == len)?;
         std::str::from_utf8(payload).ok()?;
         Some(Self(bytes))
     }
 
     /// The frame's payload: for all but close and ping frames a JSON text.
     pub fn payload(&self) -> &[u8] {
-        let header = match self.0[1] {
-            127 => HEADER,
-            126 => HEADER - 6,
-            _ => HEADER - 8,
-        };
-        &self.0[header..]
+        let (header, len) = self.measure();
+        &self.0[header..header + len]
     }
 
     /// The frame's size on the socket in bytes.
     pub fn size(&self) -> usize {
-        self.0.len()
+        let (header, len) = self.measure();
+        header + len
     }
+
+    fn measure(&self) -> (usize, usize) {
+        measure(&self.0).expect("a frame begins with its header")
+    }
+}
+
+impl PartialEq for Frame {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for Frame {}
+
+/// The lengths of the header that `bytes` begin with and of the payload that it announces, if they begin with one.
+fn measure(bytes: &[u8]) -> Option<(usize, usize)> {
+    Some(match *bytes.get(..2)? {
+        [_, 127] => (HEADER, usize::try_from(u64::from_be_bytes(bytes.get(2..HEADER)?.try_into().ok()?)).ok()?),
+        [_, 126] => (HEADER - 6, u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?).into()),
+        [_, len @ ..126] => (HEADER - 8, len.into()),
+        _ => return None,
+    })
 }
 
 fn text(event: &str, channel: Option<&str>, data: impl Serialize) -> Frame {

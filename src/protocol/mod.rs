@@ -23,7 +23,7 @@ pub mod user;
 pub use channel::{ChannelKind, ChannelName};
 pub use close::CloseCode;
 pub use command::Command;
-pub use frame::Frame;
+pub use frame::{Frame, Stamp};
 pub use ids::{NodeId, SocketId, UserId};
 pub use refusal::{Refusal, Rejection};
 pub use user::User;

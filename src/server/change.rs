@@ -69,6 +69,7 @@ impl Running {
         let sections = [
             ("server", started.server != config.server),
             ("tls", started.tls != config.tls),
+            ("metrics", started.metrics != config.metrics),
             ("cluster", started.cluster != config.cluster),
             ("redis", started.redis != config.redis),
             ("nats", started.nats != config.nats),

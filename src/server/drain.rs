@@ -44,7 +44,7 @@ impl Drain {
         listener: Listener,
         hasten: impl Future<Output = ()>,
     ) {
-        node.drain();
+        node.readiness().begin_drain();
         let mut hasten = std::pin::pin!(hasten);
         let mut delay = self.delay;
         if self.shares_port {

@@ -46,6 +46,11 @@ impl Listener {
         Ok(Self { tcp, unix: unix_socket.as_ref().map(local).transpose()? })
     }
 
+    /// A port that somebody else has taken.
+    pub(super) fn plain(tcp: TcpListener) -> Self {
+        Self { tcp, unix: None }
+    }
+
     /// The address of the port.
     pub(super) fn address(&self) -> io::Result<SocketAddr> {
         self.tcp.local_addr()

@@ -8,11 +8,14 @@ mod http;
 mod listener;
 mod telling;
 mod tls;
+mod watch;
 
 use crate::api::{self, Api, ApiError};
 use crate::app::Apps;
 use crate::cluster::{Actor, Cluster, Sending};
 use crate::config::{self, Config};
+use crate::metrics::Route;
+use crate::monitor;
 use crate::node::{Identity, Node};
 use crate::transport::peer::Proxies;
 use crate::transport::ws::{self, Upgrades};
@@ -36,6 +39,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use watch::Watch;
 
 /// How long webhooks may take once the last connection is gone.
 const LAST_WEBHOOKS: Duration = Duration::from_secs(5);
@@ -50,6 +54,8 @@ const SWEEP: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct Server {
     listener: Listener,
+    /// The listener for metrics and health.
+    watch: Option<Watch>,
     node: Arc<Node>,
     http: Http,
     /// Every WebSocket's task.
@@ -122,6 +128,7 @@ impl Server {
             shares_port: config.server.reuse_port,
         };
         let listener = Listener::bind(&config.server).await?;
+        let watch = Watch::bind(&config.metrics).await?;
         let apps = Apps::new(std::mem::take(&mut config.apps));
         let me = Identity::new(format!("{}:{}", config::machine(), listener.address()?.port()), SystemTime::now());
         let (node, cluster) = match bus {
@@ -150,12 +157,17 @@ impl Server {
             stop: CancellationToken::new(),
         };
         let running = Running::new(&node, tls.as_ref(), config);
-        Ok(Self { listener, node, http, sockets, drain, running, cluster, webhooks: telling, wishes })
+        Ok(Self { listener, watch, node, http, sockets, drain, running, cluster, webhooks: telling, wishes })
     }
 
     /// The address listened on, with the port that was found where 0 was asked for.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.address()
+    }
+
+    /// The address for metrics, if there is one.
+    pub fn metrics_addr(&self) -> io::Result<Option<SocketAddr>> {
+        self.watch.as_ref().map(Watch::local_addr).transpose()
     }
 
     /// What serves the connections.
@@ -171,7 +183,8 @@ impl Server {
     /// Serves until `stop` resolves, then drains: closes every connection with 4200 and returns. Where `stop`, asked
     /// again, resolves again, that takes no longer than it must.
     pub async fn run(self, mut stop: impl AsyncFnMut()) {
-        let Self { listener, node, http, sockets, drain, cluster, webhooks, wishes, .. } = self;
+        let Self { listener, watch, node, http, sockets, drain, cluster, webhooks, wishes, .. } = self;
+        let watch = watch.map(|watch| tokio::spawn(watch.run(http.clone(), monitor::router(&node))));
         let telling = webhooks.map(|actor| tokio::spawn(actor.run()));
         let (cluster, actor) = cluster.unzip();
         let tasks = cluster.as_ref().zip(actor).map(|(cluster, actor)| {
@@ -200,7 +213,7 @@ impl Server {
         if let Some(cluster) = cluster {
             cluster.leave(LEAVE_WITHIN).await;
         }
-        tasks.iter().flatten().chain(&telling).chain(&log).for_each(tokio::task::JoinHandle::abort);
+        tasks.iter().flatten().chain(&telling).chain(&log).chain(&watch).for_each(tokio::task::JoinHandle::abort);
     }
 }
 
@@ -218,8 +231,11 @@ fn join(me: &Identity, apps: Apps, Bus { broker, inbox, settings }: Bus) -> (Nod
 fn router(upgrades: Upgrades, api: Router, prefix: &str) -> Router {
     let routes =
         ws::router(upgrades.clone()).merge(api).method_not_allowed_fallback(async || ApiError::method_not_allowed());
-    let stray =
-        move |request: Request| async move { upgrades.stray(request, || ApiError::not_found().into_response()) };
+    let not_found = |node: &Node| {
+        node.metrics().requests.count(Route::Other, 404);
+        ApiError::not_found().into_response()
+    };
+    let stray = move |request: Request| async move { upgrades.stray(request, || not_found(&upgrades.node)) };
     match prefix {
         "" => routes,
         prefix => Router::new().nest(prefix, routes.clone()).merge(routes),

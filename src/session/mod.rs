@@ -8,10 +8,11 @@ mod tests;
 
 use crate::app::{App, ClientEvents};
 use crate::hub::{Outbox, Subscription};
+use crate::metrics::{AppMetrics, Limited};
 use crate::node::{Connection, Denied, Event, Node, Pinned, Reach, Subscribed};
 use crate::protocol::command::{ClientEvent, Signin, Subscribe};
 use crate::protocol::presence::Member;
-use crate::protocol::{ChannelKind, ChannelName, CloseCode, Command, Frame, Refusal, Rejection, json};
+use crate::protocol::{ChannelKind, ChannelName, CloseCode, Command, Frame, Refusal, Rejection, Stamp, json};
 use arc_swap::Guard;
 use limits::Window;
 use std::sync::Arc;
@@ -145,12 +146,14 @@ impl Session {
         Ok(())
     }
 
-    /// Counts a message against Reverb's rate limit, where the app sets it, and refuses one too many.
+    /// Counts a message, against Reverb's rate limit too where the app sets it, and refuses one too many.
     fn admit(&mut self, now: Instant) -> Result<bool, CloseCode> {
+        self.metrics().messages_total.add(1);
         let Some(rate) = self.app().limits.message_rate else { return Ok(true) };
         if self.messages.admit(now, rate.max_attempts, Duration::from_secs(rate.decay_secs.into())) {
             return Ok(true);
         }
+        self.metrics().limited.of(Limited::Message).add(1);
         self.reject(&Rejection::rate("Rate limit exceeded"));
         if rate.terminate { Err(CloseCode::RateLimited) } else { Ok(false) }
     }
@@ -206,9 +209,21 @@ impl Session {
         }
     }
 
-    /// Takes note of how the connection ended.
-    pub fn ended(&self, how: &dyn std::fmt::Debug) {
-        tracing::debug!(app.id = self.app().id, socket.id = %self.connection.socket(), "connection ended: {how:?}");
+    /// Takes note that the connection has ended: closed by the server, or else by the client.
+    pub fn ended(&self, close: Option<CloseCode>) {
+        self.connection.ended(close);
+        let how = close.map_or("by the client", CloseCode::reason);
+        tracing::debug!(
+            app.id = self.app().id,
+            socket.id = %self.connection.socket(),
+            code = close.map(CloseCode::code),
+            "connection ended: {how}"
+        );
+    }
+
+    /// Takes note that frames were written, of which the oldest event was published at `stamp`.
+    pub fn wrote(&self, stamp: Stamp, now: Instant) {
+        self.connection.hub().written(stamp, now.into_std());
     }
 
     /// Takes note that a write to the connection took too long, and that it is given up.
@@ -288,6 +303,7 @@ impl Session {
             ));
         }
         if !self.client_events.admit(now, limits.client_events_per_second, Duration::from_secs(1)) {
+            self.metrics().limited.of(Limited::ClientEvent).add(1);
             return Err(Rejection::rate("Client event rejected due to rate limit"));
         }
         if event.name.chars().count() > limits.max_event_name_chars {
@@ -322,6 +338,10 @@ impl Session {
         let user_id = subscription.and_then(Subscription::member);
         let except = Some(self.connection.socket());
         Ok(self.node.relay(&app, Event { channel, name: &event.name, data: &event.data, except, user_id }))
+    }
+
+    fn metrics(&self) -> &AppMetrics {
+        self.connection.hub().metrics()
     }
 
     fn position(&self, channel: &str) -> Option<usize> {

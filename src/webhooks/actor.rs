@@ -87,7 +87,6 @@ impl Actor {
                 queue: queue.clone(),
                 schedule: schedule.clone(),
                 outcomes: shared.inputs.clone(),
-                metrics: shared.metrics.clone(),
             };
             // They end with the task, which holds them.
             senders.spawn(sender.run());

@@ -115,6 +115,8 @@ pub struct Status {
     pub endpoint: Endpoint,
     /// How it does.
     pub health: Health,
+    /// The last attempts, oldest first.
+    pub log: Vec<Attempt>,
     /// Dead letters that are kept for it.
     pub dead: usize,
 }
@@ -219,13 +221,31 @@ impl Webhooks {
         let dead = self.dead(app).await?;
         let now = now();
         let Some(app) = self.0.apps.get(app) else { return Ok(Vec::new()) };
-        let status = |(id, endpoint): (&str, &Endpoint)| Status {
-            id: id.to_owned(),
-            endpoint: endpoint.clone(),
-            health: self.0.queues[&(app.id.clone(), id.to_owned())].health(now),
-            dead: dead.iter().filter(|(of, _)| of == id).count(),
+        let status = |(id, endpoint): (&str, &Endpoint)| {
+            let queue = &self.0.queues[&(app.id.clone(), id.to_owned())];
+            Status {
+                id: id.to_owned(),
+                endpoint: endpoint.clone(),
+                health: queue.health(now),
+                log: queue.log(),
+                dead: dead.iter().filter(|(of, _)| of == id).count(),
+            }
         };
         Ok(app.webhooks.iter().map(status).collect())
+    }
+
+    /// How the endpoints of an app do, added up: of what waits for any of them, the oldest.
+    pub fn health(&self, app: &str) -> Health {
+        let now = now();
+        let of = self.0.queues.iter().filter(|((of, _), _)| of == app);
+        of.map(|(_, queue)| queue.health(now)).fold(Health::default(), |all, one| Health {
+            waiting: all.waiting + one.waiting,
+            oldest: all.oldest.max(one.oldest),
+            attempts: all.attempts + one.attempts,
+            failures: all.failures + one.failures,
+            delivered: all.delivered + one.delivered,
+            paused: all.paused || one.paused,
+        })
     }
 
     /// The dead letters of an app, each with the id of its endpoint, oldest first.

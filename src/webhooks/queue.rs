@@ -54,7 +54,7 @@ pub struct Attempt {
 }
 
 /// How an endpoint does.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Health {
     /// Events that wait.
     pub waiting: usize,
@@ -66,8 +66,6 @@ pub struct Health {
     pub failures: u64,
     /// Events that were taken.
     pub delivered: u64,
-    /// The last attempts, oldest first.
-    pub log: Vec<Attempt>,
     /// Whether nothing is sent, because this node does not know yet what others have sent.
     pub paused: bool,
 }
@@ -172,9 +170,13 @@ impl Queue {
             attempts: state.attempts,
             failures: state.failures,
             delivered: state.delivered,
-            log: state.log.iter().cloned().collect(),
             paused: state.paused,
         }
+    }
+
+    /// The last attempts, oldest first.
+    pub(super) fn log(&self) -> Vec<Attempt> {
+        self.state.lock().log.iter().cloned().collect()
     }
 }
 

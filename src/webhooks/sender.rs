@@ -8,7 +8,6 @@ use super::request::Request;
 use super::schedule::Schedule;
 use super::{Input, unix_ms};
 use crate::app::App;
-use crate::metrics::Metrics;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -32,7 +31,6 @@ pub(super) struct Sender {
     pub(super) schedule: Schedule,
     /// Where it is told what was taken and what was not.
     pub(super) outcomes: mpsc::Sender<Input>,
-    pub(super) metrics: Arc<Metrics>,
 }
 
 /// Failures in a row.
@@ -67,7 +65,6 @@ impl Sender {
             let (at_ms, start) = (unix_ms(), super::now());
             let outcome = self.courier.post(endpoint, &sent).await;
             let now = super::now();
-            self.metrics.webhook_attempts_total.add(1);
             let attempt = streak.map_or(0, |streak| streak.count) + 1;
             let mut attempt = Attempt {
                 at_ms,
@@ -80,7 +77,6 @@ impl Sender {
                 again_in: None,
             };
             let Some(failure) = attempt.failure.clone() else {
-                self.metrics.webhook_events_total.add(sent.events.len());
                 self.queue.attempted(attempt, &sent.events, now);
                 streak = None;
                 self.report(Input::Taken {
@@ -91,7 +87,6 @@ impl Sender {
                 .await;
                 continue;
             };
-            self.metrics.webhook_failures_total.add(1);
             let run = Streak { since: streak.map_or(now, |streak| streak.since), count: attempt.attempt };
             streak = Some(run);
             let is_old = |since: Instant| now.saturating_duration_since(since.max(run.since)) >= self.schedule.patience;

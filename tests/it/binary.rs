@@ -73,6 +73,13 @@ impl Running {
         Self { child, out, address }
     }
 
+    /// The next line of what it prints.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        assert!(self.out.read_line(&mut line).unwrap() > 0, "nothing more is printed");
+        line
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Each module and what it may import of the crate, lowest first.
 const LAYERS: &[(&str, &[&str])] = &[
     ("protocol", &[]),
-    ("metrics", &[]),
+    ("metrics", &["protocol"]),
     ("expiring", &[]),
     ("rates", &[]),
     ("app", &["protocol"]),
@@ -21,7 +21,23 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("session", &["node", "hub", "app", "protocol", "metrics"]),
     ("transport", &["session", "node", "app", "protocol", "metrics"]),
     ("api", &["node", "app", "protocol", "metrics", "expiring"]),
-    ("server", &["api", "transport", "node", "webhooks", "cluster", "broker", "app", "config", "protocol", "metrics"]),
+    ("monitor", &["api", "node", "hub", "app", "metrics"]),
+    (
+        "server",
+        &[
+            "monitor",
+            "api",
+            "transport",
+            "node",
+            "webhooks",
+            "cluster",
+            "broker",
+            "app",
+            "config",
+            "protocol",
+            "metrics",
+        ],
+    ),
     ("cli", &["server", "app", "config", "protocol"]),
     (
         "lib",
@@ -35,6 +51,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "expiring",
             "hub",
             "metrics",
+            "monitor",
             "node",
             "pace",
             "protocol",
@@ -53,7 +70,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 const FENCES: &[(&str, &[&str])] = &[
     ("tungstenite", &["transport/ws"]),
     ("tokio_tungstenite", &["transport/ws"]),
-    ("axum", &["transport", "api", "server"]),
+    ("axum", &["transport", "api", "monitor", "server"]),
+    ("prometheus_client", &["monitor"]),
     ("ipnet", &["config/rules.rs", "transport/peer.rs"]),
     ("arc_swap", &["hub/hubs.rs", "hub/mod.rs", "node/mod.rs", "rates.rs", "session/mod.rs"]),
     ("governor", &["rates.rs"]),
@@ -74,7 +92,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("config::", &["config", "server", "cli"]),
     ("redis::", &["broker/redis"]),
     ("rustls", &["broker/nats", "broker/redis", "server/tls.rs", "webhooks/actor.rs", "webhooks/deliver.rs"]),
-    ("tokio", &["broker", "cluster", "pace.rs", "webhooks", "session", "transport", "api", "server", "cli"]),
+    ("tokio", &["broker", "cluster", "pace.rs", "webhooks", "session", "transport", "api", "monitor", "server", "cli"]),
     ("tokio::net", &["transport", "server", "cli/client.rs", "webhooks/guard.rs"]),
     (
         "std::net",
@@ -91,7 +109,7 @@ const FENCES: &[(&str, &[&str])] = &[
         ],
     ),
     ("std::env", &["config", "main.rs"]),
-    ("std::fs", &["config", "server/listener.rs", "webhooks/journal.rs", "webhooks/mod.rs"]),
+    ("std::fs", &["config", "monitor/process.rs", "server/listener.rs", "webhooks/journal.rs", "webhooks/mod.rs"]),
     ("tracing", &["broker", "hub", "cluster", "webhooks", "node", "session", "transport", "api", "server", "cli"]),
     (
         "SystemTime",
@@ -102,6 +120,7 @@ const FENCES: &[(&str, &[&str])] = &[
             "cluster",
             "webhooks/mod.rs",
             "node",
+            "monitor/process.rs",
             "server",
             "cli/client.rs",
         ],
@@ -138,8 +157,8 @@ const FENCES: &[(&str, &[&str])] = &[
             "server",
         ],
     ),
-    ("async", &["broker", "cluster", "pace.rs", "webhooks", "transport", "api", "server", "cli"]),
-    (".await", &["broker", "cluster", "pace.rs", "webhooks", "transport", "api", "server", "cli"]),
+    ("async", &["broker", "cluster", "pace.rs", "webhooks", "transport", "api", "monitor", "server", "cli"]),
+    (".await", &["broker", "cluster", "pace.rs", "webhooks", "transport", "api", "monitor", "server", "cli"]),
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {

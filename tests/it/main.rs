@@ -17,6 +17,8 @@ mod connect;
 mod flood;
 mod layering;
 mod malformed;
+mod metrics;
+mod monitoring;
 mod operations;
 mod presence;
 mod slow;

@@ -94,6 +94,7 @@ async fn open(
             Some((socket, session))
         }
         Err(close) => {
+            node.metrics().refused.of(close).add(1);
             tracing::debug!(
                 app.key = key,
                 origin = handshake.visitor().origin,

@@ -45,6 +45,8 @@ pub(super) enum End {
     Close(CloseCode),
     /// The client has closed it, or is gone.
     Gone,
+    /// A write took too long, and a frame is stuck half-way, so that not even a close frame can follow it.
+    Stuck,
 }
 
 /// Speaks WebSocket on an upgraded connection. The stream is boxed so that it does not move through futures.
@@ -65,7 +67,11 @@ pub(super) async fn open(stream: Stream, read_ahead: Bytes, max_message_bytes: u
 
 /// Ends a connection that [`drive`] has left.
 pub(super) async fn close(socket: Box<Socket>, session: Session, end: End) {
-    session.ended(&end);
+    match end {
+        End::Close(close) => session.ended(Some(close)),
+        End::Gone => session.ended(None),
+        End::Stuck => session.gave_up(),
+    }
     if let End::Close(close) = end {
         // What was queued before goes out before, such as the error that says why.
         session.outbox().close(close);
@@ -127,14 +133,18 @@ pub(super) async fn drive(socket: &mut Socket, session: &mut Session) -> End {
                 for _ in 0..turns {
                     yield_now().await;
                 }
-                (last_write, streak) = (Instant::now(), 0);
-                match outbox.take() {
-                    Ok(frames) => match write::all(socket.get_mut(), &frames, write_timeout, || session.is_cut()).await {
-                        Ok(()) => outbox.written(),
-                        Err(Stuck::Gone) => return End::Gone,
-                        Err(Stuck::Late) => return late(session),
-                    },
+                let frames = match outbox.take() {
+                    Ok(frames) => frames,
                     Err(close) => return End::Close(close),
+                };
+                if let Err(stuck) = write::all(socket.get_mut(), &frames, write_timeout, || session.is_cut()).await {
+                    return stuck.into();
+                }
+                outbox.written();
+                (last_write, streak) = (Instant::now(), 0);
+                // Those that came first have waited longest.
+                if let Some(stamp) = frames.iter().find_map(Frame::stamp) {
+                    session.wrote(stamp, last_write);
                 }
                 continue;
             }
@@ -148,8 +158,7 @@ pub(super) async fn drive(socket: &mut Socket, session: &mut Session) -> End {
             // Nothing else goes out before tungstenite's pong has gone out whole.
             Ok(Then::Flush) => match flush(socket, write_timeout).await {
                 Ok(()) => {}
-                Err(Stuck::Gone) => return End::Gone,
-                Err(Stuck::Late) => return late(session),
+                Err(stuck) => return stuck.into(),
             },
             Ok(Then::Wait(until)) => wait = Some(until),
             Err(end) => {
@@ -214,10 +223,13 @@ fn fault(error: &Error) -> End {
     }
 }
 
-/// A frame is stuck half-way, so not even a close frame can follow it.
-fn late(session: &Session) -> End {
-    session.gave_up();
-    End::Gone
+impl From<Stuck> for End {
+    fn from(stuck: Stuck) -> Self {
+        match stuck {
+            Stuck::Gone => Self::Gone,
+            Stuck::Late => Self::Stuck,
+        }
+    }
 }
 
 /// Writes the last frames, then waits for the client to hang up, so that it reads them before the connection goes.

@@ -2,6 +2,7 @@
 
 mod api;
 mod client;
+mod exposition;
 mod hooks;
 #[path = "../../support/http.rs"]
 mod http;
@@ -15,6 +16,7 @@ mod servers;
 #[path = "../../support/wire.rs"]
 mod wire;
 
+pub(crate) use exposition::Exposition;
 pub(crate) use hooks::{DEBOUNCE_MS, events, occupied, vacated};
 pub(crate) use http::{Answer, Credentials, Http, now, sign, signed};
 pub(crate) use nodes::Place;
@@ -24,7 +26,7 @@ pub(crate) use wire::{Client, data};
 use fanfare::app::{App, Limits};
 use fanfare::broker::memory;
 use fanfare::config::{self, Config};
-use fanfare::metrics::{Counter, Metrics};
+use fanfare::metrics::{AppMetrics, Counter};
 use fanfare::node::Node;
 use fanfare::protocol::signature::Secret;
 use nodes::{Bus, Kind, Nodes};
@@ -125,15 +127,20 @@ impl TestServer {
         self.http().await.trigger(&body).await.expect(200, "{}");
     }
 
-    /// What all nodes count, added up.
-    pub(crate) fn total(&self, of: impl Fn(&Metrics) -> &Counter) -> u64 {
-        self.nodes().map(|node| of(node.metrics()).get()).sum()
+    /// What all nodes count for all apps, added up.
+    pub(crate) fn total(&self, of: impl Fn(&AppMetrics) -> &Counter) -> u64 {
+        self.sum(|node| node.hubs().iter().map(|hub| of(hub.metrics()).get()).sum())
+    }
+
+    /// Something of all nodes, added up.
+    pub(crate) fn sum(&self, of: impl Fn(&Node) -> u64) -> u64 {
+        self.nodes().map(of).sum()
     }
 
     /// Expects the node to have counted so much. What several count of one thing, and of finding out what they know of
     /// each other, is nobody's promise.
     #[track_caller]
-    pub(crate) fn has_counted(&self, of: impl Fn(&Metrics) -> &Counter, expect: u64) {
+    pub(crate) fn has_counted(&self, of: impl Fn(&AppMetrics) -> &Counter, expect: u64) {
         if self.nodes().len() == 1 {
             assert_eq!(self.total(of), expect);
         }

@@ -40,7 +40,7 @@ async fn whatever_is_no_success_comes_again_just_as_it_was() {
     }
     let all = server.endpoints("all have taken it", have_taken(1)).await;
     for (status, (_, expect)) in all.iter().zip(&failures) {
-        let [first, second] = &status.health.log[..] else { panic!("two attempts: {status:#?}") };
+        let [first, second] = &status.log[..] else { panic!("two attempts: {status:#?}") };
         let why = first.failure.as_deref().expect("a failure");
         assert!(why.contains(expect), "{why:?} does not say {expect:?}");
         assert_eq!((first.attempt, second.attempt, &second.failure), (1, 2, &None));
@@ -148,7 +148,7 @@ async fn what_is_given_up_is_kept_and_can_be_sent_after_all() {
     let told: Vec<_> = dead.iter().map(|(endpoint, dead)| (endpoint, &*dead.event.channel, &*dead.why)).collect();
     assert_eq!(told, [(&all[0].id, "a", "status 500"), (&all[0].id, "b", "status 500")]);
     assert!(webhooks.dead("other").await.unwrap().is_empty());
-    assert_eq!(server.total(|metrics| &metrics.webhook_dead_total), 2);
+    assert_eq!(server.sum(|node| node.metrics().webhook_dead_total.get()), 2);
 
     receiver.answers([Reply::status(200)]);
     let before = receiver.requests().len();
@@ -201,7 +201,7 @@ async fn what_is_too_much_to_wait_becomes_dead_letters_of_which_the_youngest_are
     let told: Vec<_> = dead.iter().map(|(_, dead)| &*dead.event.channel).collect();
     assert_eq!(told, ["c15", "c16", "c17", "c18", "c19"]);
     assert!(dead[0].1.why.contains("as much as may waits"), "{}", dead[0].1.why);
-    let forgotten = server.total(|metrics| &metrics.webhook_forgotten_total);
+    let forgotten = server.sum(|node| node.metrics().webhook_forgotten_total.get());
     assert_eq!(usize::try_from(forgotten).unwrap(), 20 - waiting - 5);
     // Or the server would wait for it when it stops.
     drop(silent);
@@ -220,7 +220,7 @@ async fn an_address_that_is_not_public_is_not_connected_to_and_that_is_told() {
     client.subscribe("a").await;
     let tried = |all: &[Status]| all.iter().all(|one| one.health.failures > 0);
     for status in server.endpoints("all are tried", tried).await {
-        let why = status.health.log[0].failure.as_deref().expect("a failure");
+        let why = status.log[0].failure.as_deref().expect("a failure");
         for part in ["is not an address of the public internet", "features.private_webhook_targets = true"] {
             assert!(why.contains(part), "{}: {why:?}", status.endpoint.url);
         }
