@@ -133,6 +133,8 @@
 //!   handlers, so that `api` still shows every path in one place.
 //! * `hyper-util`'s client with `hyper-rustls` posts webhooks (otherwise: a pool of connections and TLS by hand); it lets us
 //!   judge addresses after they were resolved, for which `tower-service` has the trait.
+//! * `tracing-subscriber` writes the log: for people, or as JSON (otherwise: escapes and times by hand), and changes its level
+//!   while the server runs.
 //! * `prometheus-client` writes the text of `/metrics` (otherwise: its escapes and rules by hand); it is the Prometheus
 //!   project's own. Only the encoder is used: numbers are read from our counters when it asks. What the system says of the
 //!   process is read from `/proc` here, because the crates for that build on Linux alone.

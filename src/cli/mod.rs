@@ -4,6 +4,7 @@
 
 mod client;
 mod dev;
+mod logging;
 mod nodes;
 mod reload;
 mod serve;

@@ -1,5 +1,6 @@
 //! Keeps a running server to its configuration: reads it again on SIGHUP and when its files change.
 
+use super::logging::Logging;
 use crate::config::{Config, Error, Look, Sources};
 use crate::server::{Changes, Running};
 use std::io;
@@ -13,21 +14,22 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 const LOOK: Duration = Duration::from_secs(1);
 
 /// What is read again.
-pub(super) struct Reload {
+pub(super) struct Reload<'a> {
     /// `None` where the server is not configured by files.
     sources: Option<Sources>,
     files: Vec<PathBuf>,
     certificate: Vec<PathBuf>,
     server: Running,
     hangup: Signal,
+    logging: &'a Logging,
 }
 
-impl Reload {
+impl<'a> Reload<'a> {
     /// Of a server that was started as `sources` said.
-    pub(super) fn new(sources: Option<Sources>, server: Running) -> io::Result<Self> {
+    pub(super) fn new(sources: Option<Sources>, server: Running, logging: &'a Logging) -> io::Result<Self> {
         let hangup = signal(SignalKind::hangup())?;
         let files = sources.as_ref().map(Sources::files).unwrap_or_default();
-        Ok(Self { sources, files, certificate: server.certificate_files(), server, hangup })
+        Ok(Self { sources, files, certificate: server.certificate_files(), server, hangup, logging })
     }
 
     /// Goes on for ever.
@@ -69,7 +71,10 @@ impl Reload {
         let Ok((files, config)) = read.await else { return };
         self.files = files;
         match config {
-            Ok(config) => report(&self.server.configure(config)),
+            Ok(config) => {
+                self.logging.configure(config.log.level);
+                report(&self.server.configure(config));
+            }
             Err(error) => refuse(&error),
         }
     }

@@ -1,16 +1,14 @@
 //! `fanfare serve`.
 
+use super::logging::{Logging, Switches};
 use super::reload::Reload;
 use super::{Place, complain, dev, refuse, say};
 use crate::config::{Config, Sources};
 use crate::server::{Bus, Fatal, Server};
-use std::io::{self, IsTerminal};
+use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 
 /// Serve WebSocket clients and the HTTP API on one port.
 ///
@@ -50,6 +48,12 @@ pub(super) struct Serve {
     /// Log every connection, message and broadcast
     #[arg(long)]
     debug: bool,
+    /// How a line of the log looks: human or json
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// The least that is logged: error, warn, info or debug
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
     /// Serve one app with known credentials on 127.0.0.1, without any configuration
     #[arg(long, conflicts_with_all = ["env_file", "config"])]
     dev: bool,
@@ -63,25 +67,14 @@ impl Serve {
             Ok(config) => config,
             Err(error) => return refuse(&error.to_string()),
         };
-        let level = if config.server.debug { LevelFilter::DEBUG } else { LevelFilter::INFO };
-        tracing_subscriber::fmt()
-            // A log that cannot be written must not take down what it tells of.
-            .log_internal_errors(false)
-            .with_max_level(level)
-            .with_writer(io::stderr)
-            .with_ansi(io::stderr().is_terminal())
-            .with_target(false)
-            .finish()
-            // The driver says what its library finds worth saying, once and in our words.
-            .with(Targets::new().with_default(level).with_target("async_nats", LevelFilter::OFF))
-            .init();
+        let logging = Logging::start(config.log);
         // Every connection takes a descriptor, and the usual soft limit of 1,024 is none for a server.
         if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
             tracing::warn!("cannot raise the limit of open files: {error}");
         }
         let served = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Fatal::System).and_then(
             |runtime| {
-                let served = runtime.block_on(serve(config, sources, dev));
+                let served = runtime.block_on(serve(config, sources, dev, &logging));
                 // What hangs on a disk ends with the process.
                 runtime.shutdown_background();
                 served
@@ -109,32 +102,34 @@ impl Serve {
             ("server.reuse_port", switch(self.reuse_port), "--reuse-port"),
             ("server.drain_delay_secs", self.drain_delay, "--drain-delay"),
             ("server.drain_window_secs", self.drain_window, "--drain-window"),
+            ("log.format", self.log_format, "--log-format"),
+            ("log.level", self.log_level, "--log-level"),
         ];
         sources.flags.extend(flags.into_iter().filter_map(|(key, value, flag)| Some((key, value?, flag))));
         sources
     }
 }
 
-async fn serve(config: Config, sources: Sources, dev: bool) -> Result<(), Fatal> {
+async fn serve(config: Config, sources: Sources, dev: bool, logging: &Logging) -> Result<(), Fatal> {
     let (path, hostname) = (config.server.path.clone(), config.server.hostname.clone());
     let is_secure = config.tls.cert_file.is_some();
     // Before the port is announced, so that a signal sent on seeing it is not lost.
-    let (mut signals, mut last) = (Signals::new()?, Signals::new()?);
+    let (mut signals, mut last, switches) = (Signals::new()?, Signals::new()?, Switches::new()?);
     let bus = Bus::connect(&config)?;
     let server = Server::bind(config, bus).await?;
     let address = server.local_addr()?;
-    say(&announcement(address, is_secure, &path, hostname.as_deref()));
+    logging.say(&announcement(address, is_secure, &path, hostname.as_deref()));
     if let Some(address) = server.metrics_addr()? {
-        say(&format!("INFO  Metrics at http://{address}/metrics"));
+        logging.say(&format!("Metrics at http://{address}/metrics"));
     }
     if dev {
         say(&dev::instructions(address, hostname.as_deref(), &path));
     }
-    let reload = Reload::new((!dev).then_some(sources), server.running())?;
+    let reload = Reload::new((!dev).then_some(sources), server.running(), logging)?;
     let mut told = false;
     let stop = async || {
         signals.recv().await;
-        say(if told { "INFO  Terminating connections now." } else { "INFO  Gracefully terminating connections." });
+        logging.say(if told { "Terminating connections now." } else { "Gracefully terminating connections." });
         told = true;
     };
     let enough = async {
@@ -145,6 +140,7 @@ async fn serve(config: Config, sources: Sources, dev: bool) -> Result<(), Fatal>
     tokio::select! {
         () = server.run(stop) => {}
         () = reload.run() => {}
+        never = logging.follow(switches) => match never {},
         () = enough => tracing::warn!("stopped at once by a third signal"),
     }
     Ok(())
@@ -154,7 +150,7 @@ async fn serve(config: Config, sources: Sources, dev: bool) -> Result<(), Fatal>
 fn announcement(address: SocketAddr, is_secure: bool, path: &str, hostname: Option<&str>) -> String {
     let secure = if is_secure { "secure " } else { "" };
     let name = hostname.filter(|name| *name != address.ip().to_string()).map(|name| format!(" ({name})"));
-    format!("INFO  Starting {secure}server on {address}{path}{}", name.unwrap_or_default())
+    format!("Starting {secure}server on {address}{path}{}", name.unwrap_or_default())
 }
 
 /// SIGTERM and SIGINT.
@@ -183,11 +179,11 @@ mod tests {
     #[test]
     fn the_announcement_reads_as_reverbs() {
         let address = "0.0.0.0:8080".parse().unwrap();
-        assert_eq!(announcement(address, false, "", None), "INFO  Starting server on 0.0.0.0:8080");
+        assert_eq!(announcement(address, false, "", None), "Starting server on 0.0.0.0:8080");
         assert_eq!(
             announcement(address, true, "/ws", Some("a.test")),
-            "INFO  Starting secure server on 0.0.0.0:8080/ws (a.test)"
+            "Starting secure server on 0.0.0.0:8080/ws (a.test)"
         );
-        assert_eq!(announcement(address, false, "", Some("0.0.0.0")), "INFO  Starting server on 0.0.0.0:8080");
+        assert_eq!(announcement(address, false, "", Some("0.0.0.0")), "Starting server on 0.0.0.0:8080");
     }
 }

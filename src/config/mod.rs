@@ -7,6 +7,7 @@ mod apps;
 mod cluster;
 mod dotenv;
 mod error;
+mod log;
 mod merge;
 mod metrics;
 mod nats;
@@ -26,6 +27,7 @@ pub use self::redis::{Redis, TlsFiles};
 use crate::app::App;
 pub use cluster::{Bus, Cluster};
 pub use error::Error;
+pub use log::{Log, LogFormat, LogLevel};
 use merge::{Layer, merge};
 pub use metrics::Metrics;
 pub use nats::Nats;
@@ -53,6 +55,8 @@ pub struct Config {
     pub tls: Tls,
     /// Where metrics are to be had.
     pub metrics: Metrics,
+    /// What is logged, and how.
+    pub log: Log,
     /// At least one app; no id and no key twice.
     pub apps: Vec<App>,
     /// Whether this server is one of several.
@@ -72,6 +76,7 @@ struct Sections {
     server: Server,
     tls: Tls,
     metrics: Metrics,
+    log: Log,
     cluster: Cluster,
     redis: Redis,
     nats: Nats,
@@ -85,6 +90,7 @@ impl Config {
             server,
             tls: Tls::default(),
             metrics: Metrics::default(),
+            log: Log::default(),
             apps,
             cluster: Cluster::default(),
             redis: Redis::default(),
@@ -105,7 +111,7 @@ impl Config {
             &sources.flags(),
         ])?)?;
         schema::check(&given, schema::GIVEN)?;
-        let Sections { server, mut tls, metrics, cluster, redis, nats, webhooks } =
+        let Sections { server, mut tls, metrics, log, cluster, redis, nats, webhooks } =
             merge([&file, &given])?.try_deserialize()?;
         let apps = apps::apps(&file, &given)?;
         if apps.is_empty() {
@@ -116,8 +122,8 @@ impl Config {
             )));
         }
         tls.complete(server.hostname.as_deref(), sources)?;
-        let metrics = metrics.normal();
-        Ok(Self { server: server.normal(), tls, metrics, apps, cluster, redis, nats, webhooks })
+        let (metrics, log) = (metrics.normal(), log.with_debug(server.debug));
+        Ok(Self { server: server.normal(), tls, metrics, log, apps, cluster, redis, nats, webhooks })
     }
 
     /// A server to try things out with: one app with known credentials, on this machine only. Of `sources` only the
@@ -130,10 +136,11 @@ impl Config {
         // Whoever tries things out starts and stops often.
         built_in.set("server.drain_delay_secs", 0.into());
         built_in.set("server.drain_window_secs", 0.into());
-        let Sections { server, mut tls, .. } = merge([&built_in, &given])?.try_deserialize()?;
+        let Sections { server, mut tls, log, .. } = merge([&built_in, &given])?.try_deserialize()?;
         tls.complete(server.hostname.as_deref(), sources)?;
         let app = App::new(DEV_APP_ID, DEV_APP_KEY, DEV_APP_SECRET);
-        Ok(Self { tls, ..Self::new(server.normal(), vec![app]) })
+        let log = log.with_debug(server.debug);
+        Ok(Self { tls, log, ..Self::new(server.normal(), vec![app]) })
     }
 }
 

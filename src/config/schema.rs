@@ -46,6 +46,7 @@ pub(super) const FILE: Kind = Kind::Table(&[
     ("server", Kind::Table(SERVER)),
     ("tls", Kind::Table(TLS)),
     ("metrics", Kind::Table(METRICS)),
+    ("log", Kind::Table(LOG)),
     ("cluster", Kind::Table(CLUSTER)),
     ("redis", Kind::Table(REDIS)),
     ("nats", Kind::Table(NATS)),
@@ -60,6 +61,7 @@ pub(super) const GIVEN: Kind = Kind::Table(&[
     ("server", Kind::Table(SERVER)),
     ("tls", Kind::Table(TLS)),
     ("metrics", Kind::Table(METRICS)),
+    ("log", Kind::Table(LOG)),
     ("cluster", Kind::Table(CLUSTER)),
     ("redis", Kind::Table(REDIS)),
     ("app", Kind::Table(APP)),
@@ -85,6 +87,8 @@ const SERVER: Keys = &[
 
 const TLS: Keys = &[("cert_file", Text(rules::some)), ("key_file", Text(rules::some))];
 const METRICS: Keys = &[("host", Text(rules::host)), ("port", Number(0, 65_535))];
+
+const LOG: Keys = &[("format", Choice(&["human", "json"])), ("level", Choice(&["error", "warn", "info", "debug"]))];
 
 const CLUSTER: Keys = &[
     ("bus", Choice(&["none", "redis", "nats"])),
@@ -360,7 +364,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Cluster, Metrics, Nats, Redis, Tls};
+    use super::super::{Cluster, Log, Metrics, Nats, Redis, Tls};
     use super::*;
     use crate::app::{Features, Limits};
 
@@ -376,6 +380,7 @@ mod tests {
     #[test]
     fn settings_are_those_of_the_structs() {
         same_keys(METRICS, &Metrics { port: Some(0), ..Metrics::default() });
+        same_keys(LOG, &Log::default());
         same_keys(CLUSTER, &Cluster::default());
         same_keys(TLS, &Tls::default());
         same_keys(REDIS, &Redis::default());

@@ -70,6 +70,7 @@ impl Running {
             ("server", started.server != config.server),
             ("tls", started.tls != config.tls),
             ("metrics", started.metrics != config.metrics),
+            ("log", started.log.format != config.log.format),
             ("cluster", started.cluster != config.cluster),
             ("redis", started.redis != config.redis),
             ("nats", started.nats != config.nats),

@@ -1,7 +1,7 @@
 //! The files that people read and copy say what the code does: `config/fanfare.toml`, `.env.example`, `README.md`.
 
 use fanfare::app::{ClientEvents, Endpoint, EventKind, Features, Limits, MessageRate};
-use fanfare::config::{Cluster, Config, Metrics, Nats, Redis, Server, Sources, Tls, Webhooks};
+use fanfare::config::{Cluster, Config, Log, Metrics, Nats, Redis, Server, Sources, Tls, Webhooks};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -70,10 +70,11 @@ fn without_reference(words: &str) -> String {
 }
 
 /// Table, source and struct of every setting in the config file.
-const TABLES: [(&str, &str, &str); 12] = [
+const TABLES: [(&str, &str, &str); 13] = [
     ("server", "src/config/server.rs", "Server"),
     ("tls", "src/config/tls.rs", "Tls"),
     ("metrics", "src/config/metrics.rs", "Metrics"),
+    ("log", "src/config/log.rs", "Log"),
     ("cluster", "src/config/cluster.rs", "Cluster"),
     ("redis", "src/config/redis.rs", "Redis"),
     ("nats", "src/config/nats.rs", "Nats"),
@@ -122,7 +123,7 @@ fn bounds(table: &str, key: &str) -> Option<String> {
 fn the_config_file_holds_the_defaults() {
     let config = load(Some(file("defaults", APP)), Some(path("config/fanfare.toml"))).unwrap();
     assert_eq!(config.server, Server::default());
-    assert_eq!(config.metrics, Default::default());
+    assert_eq!((config.metrics, config.log), Default::default());
     assert_eq!((config.tls, config.cluster, config.redis, config.nats), Default::default());
     assert_eq!(config.webhooks, Webhooks::default());
     assert_eq!(config.apps[0].limits, Limits::default());
@@ -137,7 +138,7 @@ fn the_examples_of_the_config_file_are_settings() {
     assert_eq!(config.server, Server { hostname, unix_socket, ..Server::default() });
     let (cert_file, key_file) = (Some("/etc/fanfare/fullchain.pem".into()), Some("/etc/fanfare/privkey.pem".into()));
     assert_eq!(config.tls, Tls { cert_file, key_file });
-    assert_eq!(config.metrics, Metrics { port: Some(9601), ..Metrics::default() });
+    assert_eq!((config.metrics, config.log), (Metrics { port: Some(9601), ..Metrics::default() }, Log::default()));
     let text = |text: &str| Some(text.to_owned());
     let key = text("0123456789abcdef0123456789abcdef");
     assert_eq!(config.cluster, Cluster { key, ..Cluster::default() });

@@ -84,7 +84,10 @@ const FENCES: &[(&str, &[&str])] = &[
     ("http_body_util", &["api", "cli/client.rs", "webhooks/deliver.rs"]),
     ("tower_http", &["api/cors.rs"]),
     ("dashmap", &["hub/arrivals.rs", "hub/mod.rs", "hub/shared.rs"]),
-    ("parking_lot", &["broker", "cluster", "hub", "api/idempotency.rs", "server/tls.rs", "webhooks/queue.rs"]),
+    (
+        "parking_lot",
+        &["broker", "cluster", "hub", "api/idempotency.rs", "cli/logging.rs", "server/tls.rs", "webhooks/queue.rs"],
+    ),
     ("utoipa", &["api"]),
     ("async_nats", &["broker/nats"]),
     ("nkeys", &["broker/nats"]),

@@ -16,6 +16,7 @@ mod config_file;
 mod connect;
 mod flood;
 mod layering;
+mod logs;
 mod malformed;
 mod metrics;
 mod monitoring;

@@ -186,7 +186,7 @@ fn toml_settings() {
     toml(
         "[public]\nport = 1",
         &format!(
-            "public is not a setting {file}: known here are server, tls, metrics, cluster, redis, nats, features, limits, webhooks, apps"
+            "public is not a setting {file}: known here are server, tls, metrics, log, cluster, redis, nats, features, limits, webhooks, apps"
         ),
     );
     toml(
