@@ -1,3 +1,4 @@
+mod gauges;
 mod kept;
 mod shared;
 mod told;

@@ -106,5 +106,13 @@ fn headers_carry_every_length() {
         assert_eq!(frame.bytes()[..header.len()], header[..]);
         assert_eq!(frame.size(), header.len() + len);
         assert!(frame.bytes()[header.len()..].iter().all(|b| *b == b'x'));
+        assert_eq!(frame.stamp(), None);
+        let stamped = frame.stamped(Stamp(len as u64));
+        assert_eq!(
+            (stamped.stamp(), stamped.clone(), stamped.size()),
+            (Some(Stamp(len as u64)), frame, header.len() + len)
+        );
+        assert_eq!(stamped.stamped(Stamp(1)).stamp(), Some(Stamp(1)));
+        assert_eq!((stamped.unstamped().stamp(), stamped.payload()), (None, &stamped.bytes()[header.len()..]));
     }
 }
