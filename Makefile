@@ -13,7 +13,7 @@ run:
 test: tools lint unit nodes e2e
 
 # What the tests use beside cargo, gcc and Node: the shell lines that `serve --dev` prints are run as they are, and the
-# bus is tested over servers that the tests start themselves.
+# bus is tested over servers that the tests start themselves, as is nginx in front; systemd reads the unit.
 tools:
 	@command -v node >/dev/null || { echo "Node 20 or later is needed for the end-to-end tests"; exit 1; }
 	@command -v curl >/dev/null && command -v openssl >/dev/null || \
@@ -22,6 +22,10 @@ tools:
 		{ $$(command -v sudo) apt-get update -qq && $$(command -v sudo) apt-get install -y -qq nats-server; }
 	@command -v redis-server >/dev/null || \
 		{ $$(command -v sudo) apt-get update -qq && $$(command -v sudo) apt-get install -y -qq redis-server; }
+	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null || \
+		{ $$(command -v sudo) apt-get update -qq && $$(command -v sudo) apt-get install -y -qq nginx; }
+	@command -v systemd-analyze >/dev/null || \
+		{ $$(command -v sudo) apt-get update -qq && $$(command -v sudo) apt-get install -y -qq systemd; }
 	@python3 -c 'import ensurepip' 2>/dev/null || \
 		{ $$(command -v sudo) apt-get update -qq && $$(command -v sudo) apt-get install -y -qq python3 python3-venv; }
 

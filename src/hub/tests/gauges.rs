@@ -8,7 +8,7 @@ use std::time::Duration;
 fn events_say_when_they_were_published_and_nothing_else_does() {
     let (hub, channel, now) = (hub(Limits::default()), name("cache-a"), Instant::now());
     let connect = || {
-        let connection = hub.register(now).unwrap();
+        let connection = hub.register(None, now).unwrap();
         let subscription = hub.subscribe(&channel, &connection, None, now).unwrap().0;
         (connection, subscription)
     };
@@ -28,7 +28,7 @@ fn events_say_when_they_were_published_and_nothing_else_does() {
 #[test]
 fn the_time_from_publishing_to_writing_is_counted() {
     let (hub, channel, now) = (hub(Limits::default()), name("a"), Instant::now() + Duration::from_secs(7));
-    let connection = hub.register(now).unwrap();
+    let connection = hub.register(None, now).unwrap();
     let _subscription = hub.subscribe(&channel, &connection, None, now).unwrap().0;
     take(&connection);
     hub.publish(&channel, None, now, Frame::pong);
@@ -43,7 +43,7 @@ fn the_time_from_publishing_to_writing_is_counted() {
 fn gauges_follow_who_is_there() {
     let (hub, now) = (hub(Limits::default()), Instant::now());
     let (room, user) = (name("presence-a"), name("#server-to-user-1"));
-    let connections: Vec<_> = (0..3).map(|_| hub.register(now).unwrap()).collect();
+    let connections: Vec<_> = (0..3).map(|_| hub.register(None, now).unwrap()).collect();
     let members = ["1", "1", "2"].map(member);
     let joined: Vec<_> = connections.iter().zip(&members).collect();
     let join = |(connection, member): &(&Registration, &Member)| {
@@ -76,7 +76,7 @@ fn gauges_follow_who_is_there() {
 fn ends_are_counted_by_their_reason() {
     let (hub, now) = (hub(Limits::default()), Instant::now());
     let end = |close: Option<CloseCode>, how: &dyn Fn(&Registration)| {
-        let connection = hub.register(now).unwrap();
+        let connection = hub.register(None, now).unwrap();
         close.iter().for_each(|close| connection.outbox().close(*close));
         how(&connection);
     };

@@ -3,6 +3,8 @@
 mod drain;
 mod limits;
 mod listen;
+mod nginx;
+mod packages;
 mod reload;
 mod takeover;
 mod tls;
