@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | 0 | [`protocol`] | the wire: ids, channel names, commands in, frames out, close codes, signatures. Pure. |
 //! | 1 | [`app`] | tenants and their limits |
-//! | 1 | [`config`] | files, `.env`, the environment and flags, read into one checked [`config::Config`] |
+//! | 1 | [`config`] | files, `.env`, the environment and flags, read into one checked [`config::Config`], or into all that is wrong |
 //! | 1 | [`metrics`] | counters, of the process and of each app |
 //! | 1 | [`expiring`] | values kept for a time, bounded in bytes |
 //! | 1 | [`rates`] | how often something may happen |

@@ -2,6 +2,7 @@
 //!
 //! Must not know: anything of the wire; it configures, starts and prints.
 
+mod check;
 mod client;
 mod dev;
 mod logging;
@@ -32,6 +33,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Check(check::Check),
     Nodes(nodes::Nodes),
     Webhooks(webhooks::Webhooks),
 }
@@ -58,9 +60,12 @@ struct Place {
     /// File to read instead of .env
     #[arg(long, value_name = "FILE", global = true)]
     env_file: Option<PathBuf>,
-    /// Configuration in TOML; see config/fanfare.toml for every key
+    /// Configuration in TOML or JSON; see config/fanfare.toml for every key
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
+    /// File with more apps, or folder of such files, in TOML or JSON
+    #[arg(long, value_name = "PATH", global = true)]
+    apps: Option<String>,
 }
 
 impl Place {
@@ -69,6 +74,7 @@ impl Place {
             ("server.host", self.host, "--host"),
             ("server.port", self.port, "--port"),
             ("server.path", self.path, "--path"),
+            ("server.apps", self.apps, "--apps"),
         ];
         Sources {
             env_file: self.env_file,
@@ -84,6 +90,7 @@ impl Place {
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Cli::try_parse_from(args) {
         Ok(Cli { command: Command::Serve(serve) }) => serve.run(),
+        Ok(Cli { command: Command::Check(check) }) => check.run(),
         Ok(Cli { command: Command::Nodes(nodes) }) => nodes.run(),
         Ok(Cli { command: Command::Webhooks(webhooks) }) => webhooks.run(),
         Err(error) => match error.kind() {
@@ -121,9 +128,9 @@ fn span(secs: u64) -> String {
     text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
-/// Says in one line why nothing was started.
+/// Says why nothing was started, in one line for each mistake.
 fn refuse(message: &str) -> ExitCode {
-    complain(message);
+    message.lines().for_each(complain);
     ExitCode::from(BAD_CONFIG)
 }
 

@@ -28,7 +28,7 @@ impl<'a> Reload<'a> {
     /// Of a server that was started as `sources` said.
     pub(super) fn new(sources: Option<Sources>, server: Running, logging: &'a Logging) -> io::Result<Self> {
         let hangup = signal(SignalKind::hangup())?;
-        let files = sources.as_ref().map(Sources::files).unwrap_or_default();
+        let files = sources.as_ref().map(|sources| sources.files(server.apps())).unwrap_or_default();
         Ok(Self { sources, files, certificate: server.certificate_files(), server, hangup, logging })
     }
 
@@ -64,14 +64,11 @@ impl<'a> Reload<'a> {
 
     async fn configure(&mut self) {
         let Some(sources) = self.sources.clone() else { return };
-        let read = spawn_blocking(move || {
-            let config = Config::load(&sources);
-            (sources.files(), config)
-        });
-        let Ok((files, config)) = read.await else { return };
-        self.files = files;
+        let read = spawn_blocking(move || (Config::load(&sources), sources));
+        let Ok((config, sources)) = read.await else { return };
         match config {
             Ok(config) => {
+                self.files = sources.files(config.server.apps.as_deref());
                 self.logging.configure(config.log.level);
                 report(&self.server.configure(config));
             }
@@ -103,5 +100,7 @@ fn report(changes: &Changes) {
 }
 
 fn refuse(error: &Error) {
-    tracing::error!("the configuration stays as it was: {error}");
+    for mistake in error.lines() {
+        tracing::error!("the configuration stays as it was: {mistake}");
+    }
 }

@@ -3,7 +3,7 @@
 use super::logging::{Logging, Switches};
 use super::reload::Reload;
 use super::{Place, complain, dev, refuse, say};
-use crate::config::{Config, Sources};
+use crate::config::{Config, Report, Sources};
 use crate::server::{Bus, Fatal, Server};
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// Serve WebSocket clients and the HTTP API on one port.
 ///
 /// Started in a Laravel app's folder it reads that app's .env and takes the place of `php artisan reverb:start`.
-/// Later sources win: built-in defaults, --config, .env, the environment, options.
+/// Later sources win: built-in defaults, --config, .env, the environment, FANFARE__*, options.
 #[derive(clap::Args)]
 pub(super) struct Serve {
     #[command(flatten)]
@@ -55,7 +55,7 @@ pub(super) struct Serve {
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
     /// Serve one app with known credentials on 127.0.0.1, without any configuration
-    #[arg(long, conflicts_with_all = ["env_file", "config"])]
+    #[arg(long, conflicts_with_all = ["env_file", "config", "apps"])]
     dev: bool,
 }
 
@@ -63,11 +63,20 @@ impl Serve {
     pub(super) fn run(self) -> ExitCode {
         let dev = self.dev;
         let sources = self.sources();
-        let config = match if dev { Config::dev(&sources) } else { Config::load(&sources) } {
+        let (config, warnings) = if dev {
+            (Config::dev(&sources), Vec::new())
+        } else {
+            let report = Report::of(&sources);
+            (report.config, report.warnings)
+        };
+        let config = match config {
             Ok(config) => config,
             Err(error) => return refuse(&error.to_string()),
         };
         let logging = Logging::start(config.log);
+        for warning in warnings {
+            tracing::warn!("configuration: {warning}");
+        }
         // Every connection takes a descriptor, and the usual soft limit of 1,024 is none for a server.
         if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
             tracing::warn!("cannot raise the limit of open files: {error}");

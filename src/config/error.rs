@@ -1,4 +1,4 @@
-//! The one line that tells a person what is wrong with the configuration, where, and how to mend it.
+//! The lines that tell a person what is wrong with the configuration, where, and how to mend it.
 //!
 //! Must not know: which settings exist.
 
@@ -9,15 +9,65 @@ use std::path::Path;
 /// Longest piece of a value that a message repeats.
 const SHOWN_CHARS: usize = 80;
 
-/// Why the server refuses to start. Displays as one line: key, value (secrets masked), origin, and what to do.
+/// Why the server refuses to start. Displays as one line for each mistake: key, value (secrets masked), origin, and what
+/// to do.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Error(String);
+#[error("{}", .0.join("\n"))]
+pub struct Error(Vec<String>);
+
+/// The mistakes that were found so far, in that order.
+#[derive(Debug, Default)]
+pub(super) struct Mistakes {
+    lines: Vec<String>,
+    /// Settings that were meant by names that are none: they are set, only not well.
+    meant: Vec<String>,
+}
+
+impl Mistakes {
+    /// Takes in what `error` says, unless it was said before.
+    pub(super) fn note(&mut self, error: Error) {
+        for line in error.0 {
+            if !self.lines.contains(&line) {
+                self.lines.push(line);
+            }
+        }
+    }
+
+    /// Something else, or nothing that is known, is named `name`.
+    pub(super) fn unknown(&mut self, name: &str, origin: impl Display, meant: Option<String>, mend: &str) {
+        let mend = meant.as_ref().map_or(mend.to_owned(), |meant| format!("did you mean {meant}?"));
+        self.note(Error::new(&format!("{name} is not a setting ({origin}): {mend}")));
+        self.meant.extend(meant);
+    }
+
+    /// The setting `name` has to be set, as by `example`, and is not.
+    pub(super) fn missing(&mut self, name: &str, origin: impl Display, example: &str) {
+        if !self.meant.iter().any(|meant| meant == name) {
+            self.note(Error::new(&format!("{name} is not set ({origin}): add {example}")));
+        }
+    }
+
+    /// What is `Ok`; otherwise nothing, with the mistake noted.
+    pub(super) fn sift<T>(&mut self, result: Result<T, impl Into<Error>>) -> Option<T> {
+        result.map_err(|error| self.note(error.into())).ok()
+    }
+
+    /// All of them as one error, if there are any.
+    pub(super) fn end(self) -> Result<(), Error> {
+        if self.lines.is_empty() { Ok(()) } else { Err(Error(self.lines)) }
+    }
+}
 
 impl Error {
     /// A message of our own or of a library, made to fit on one line.
     pub(super) fn new(message: &str) -> Self {
-        Self(message.split(['\n', '\r']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "))
+        let parts = message.split(['\n', '\r']).map(str::trim).filter(|part| !part.is_empty());
+        Self(vec![parts.collect::<Vec<_>>().join(" ")])
+    }
+
+    /// One line for each mistake.
+    pub fn lines(&self) -> &[String] {
+        &self.0
     }
 
     /// The setting `key` holds `value`, which is not acceptable; `mend` says what would be.
@@ -33,6 +83,13 @@ impl Error {
             _ => cause.to_string(),
         };
         Self::new(&format!("{} cannot be read ({cause}): {mend}", path.display()))
+    }
+
+    /// A file that is not JSON.
+    pub(super) fn not_json(path: &Path, cause: &serde_json::Error) -> Self {
+        let (place, text) = (format!("line {}, column {}", cause.line(), cause.column()), cause.to_string());
+        let what = text.split(" at line ").next().unwrap_or_default();
+        Self::new(&format!("{} {place}: not valid JSON: {what}", path.display()))
     }
 
     /// A file that is not TOML. The parser's excerpt of the line is left out, for a secret may stand on it.
@@ -72,12 +129,13 @@ pub(super) fn origin(value: &Value) -> impl Display + '_ {
 
 /// A value as a message may repeat it.
 fn shown(key: &str, value: &Value) -> String {
+    match (&value.kind, concealed(key, &value.kind)) {
+        (ValueKind::String(text), _) if text.is_empty() => return "empty".to_owned(),
+        (_, Some(secret)) if secret == "***" && !is_url(key) => return secret,
+        (_, Some(url)) => return format!("{url:?}"),
+        _ => {}
+    }
     match &value.kind {
-        ValueKind::String(text) if text.is_empty() => "empty".to_owned(),
-        ValueKind::String(url) if is_url(key) || key.ends_with("].url") && url.contains('@') => {
-            format!("{:?}", masked(url))
-        }
-        _ if is_secret(key) => "***".to_owned(),
         ValueKind::String(text) if text.chars().count() > SHOWN_CHARS => {
             format!("{:?}...", text.chars().take(SHOWN_CHARS).collect::<String>())
         }
@@ -89,8 +147,20 @@ fn shown(key: &str, value: &Value) -> String {
     }
 }
 
-/// Whether messages must not repeat the value of `key`. Keys of apps are public, but they stand next to the secrets
-/// and people swap the two.
+/// What is shown in place of a value that is secret, or holds something that is.
+pub(super) fn concealed(key: &str, kind: &ValueKind) -> Option<String> {
+    let name = key.rsplit('.').next().unwrap_or_default();
+    match kind {
+        ValueKind::String(url) if is_url(key) || name.ends_with("url") && url.contains('@') => Some(masked(url)),
+        _ if is_secret(key) => Some("***".to_owned()),
+        // Text that should have been JSON.
+        ValueKind::String(_) if ["keys", "webhooks", "endpoints", "headers"].contains(&name) => Some("***".to_owned()),
+        _ => None,
+    }
+}
+
+/// Whether the value of `key` is never shown. Keys of apps are public, but they stand next to the secrets and people swap
+/// the two.
 fn is_secret(key: &str) -> bool {
     let name = key.rsplit('.').next().unwrap_or_default();
     key.contains(".headers.")
@@ -99,7 +169,7 @@ fn is_secret(key: &str) -> bool {
 
 /// Whether the value of `key` is a URL that may hold a password.
 fn is_url(key: &str) -> bool {
-    key.starts_with("redis.urls[") || key.starts_with("nats.servers[")
+    key.starts_with("redis.urls") || key.starts_with("nats.servers")
 }
 
 /// A URL without what may be a password.
@@ -134,6 +204,11 @@ mod tests {
         check("app.secret", "hunter2", "app.secret is *** (here): mend it");
         check("apps[0].secret", 12, "apps[0].secret is *** (here): mend it");
         check("apps[0].key", "hunter2", "apps[0].key is *** (here): mend it");
+        check("app.keys", "[{hunter2", "app.keys is *** (here): mend it");
+        check("app.webhooks", "[{hunter2", "app.webhooks is *** (here): mend it");
+        check("app.webhooks", ValueKind::Table(config::Map::new()), "app.webhooks is a table (here): mend it");
+        check("redis.urls", "redis://:hunter2@a.test", r#"redis.urls is "redis://***@a.test" (here): mend it"#);
+        check("app.webhooks[0].url", "http://me:hunter2@b", r#"app.webhooks[0].url is "http://***@b" (here): mend it"#);
     }
 
     #[test]

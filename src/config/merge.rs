@@ -2,10 +2,11 @@
 //!
 //! Must not know: which settings exist, which layer wins.
 
-use super::Error;
+use super::json;
 use config::{Config, ConfigError, File, FileFormat, Map, Source, Value, ValueKind};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::fmt;
-use std::path::Path;
 
 /// Settings by name.
 pub(super) type Table = Map<String, Value>;
@@ -15,13 +16,16 @@ pub(super) type Table = Map<String, Value>;
 pub(super) struct Layer(Table);
 
 impl Layer {
-    /// Reads a TOML file.
-    pub(super) fn file(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| Error::unreadable(path, &e, "name a TOML file that this user may read"))?;
-        let table = File::from_str(&text, FileFormat::Toml).collect().map_err(|e| Error::syntax(path, &e))?;
-        let origin = path.display().to_string();
-        Ok(Self(table.into_iter().map(|(key, value)| (key, located(value, &origin))).collect()))
+    /// The text of a TOML file, which `origin` names.
+    pub(super) fn toml(text: &str, origin: &String) -> Result<Self, ConfigError> {
+        let table = File::from_str(text, FileFormat::Toml).collect()?;
+        Ok(Self(table.into_iter().map(|(key, value)| (key, located(value, origin))).collect()))
+    }
+
+    /// Settings as a struct holds them, which come from `origin`.
+    pub(super) fn of(settings: &impl Serialize, origin: &str) -> Self {
+        let written = serde_json::to_value(settings).expect("settings are numbers, texts, lists and tables");
+        Self::table(Some(&json::value(written, &origin.to_owned())))
     }
 
     /// A table within another layer; an empty one if there is none.
@@ -47,6 +51,28 @@ impl Layer {
         })
     }
 
+    /// Every entry.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.0.iter()
+    }
+
+    /// The settings as a struct.
+    pub(super) fn typed<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
+        Config::builder().add_source(self.clone()).build()?.try_deserialize()
+    }
+
+    /// Whether nothing is set.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The layer as the table that `key` names within another.
+    pub(super) fn within(&self, key: &str) -> Self {
+        let mut layer = Self::default();
+        layer.set(key, self.value());
+        layer
+    }
+
     /// The whole layer as one table.
     pub(super) fn value(&self) -> Value {
         Value::new(None, self.0.clone())
@@ -54,16 +80,10 @@ impl Layer {
 }
 
 /// Lays `layers` over one another, key by key: the later wins.
-pub(super) fn merge<const N: usize>(layers: [&Layer; N]) -> Result<Config, ConfigError> {
-    layers.into_iter().fold(Config::builder(), |builder, layer| builder.add_source(layer.clone())).build()
-}
-
-impl TryFrom<Config> for Layer {
-    type Error = ConfigError;
-
-    fn try_from(merged: Config) -> Result<Self, ConfigError> {
-        merged.collect().map(Self)
-    }
+pub(super) fn merge(layers: &[&Layer]) -> Layer {
+    let builder = layers.iter().fold(Config::builder(), |builder, layer| builder.add_source((*layer).clone()));
+    let merged = builder.build().and_then(|merged| merged.collect());
+    Layer(merged.expect("layers are in memory already, so nothing can fail"))
 }
 
 impl Source for Layer {

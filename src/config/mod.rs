@@ -1,25 +1,39 @@
-//! Everything that is configured: built-in defaults, a config file, the Laravel app's `.env`, the process environment
-//! and flags, of which the later wins. Only this module reads files and the environment.
+//! Everything that is configured: built-in defaults, config files, the variables of `.env` and of the process (first those
+//! of the servers that this one takes the place of, then our own), and flags, of which the later wins. Only this module
+//! reads files and the environment.
 //!
 //! Must not know: what the rest of the server does with it.
 
+mod aliases;
 mod apps;
 mod cluster;
 mod dotenv;
 mod error;
+mod export;
+mod files;
+mod json;
+mod kind;
 mod log;
 mod merge;
 mod metrics;
 mod nats;
+mod nearest;
+mod notes;
+mod own;
+mod pusher;
+mod read;
 mod redis;
+mod report;
 mod reverb;
 mod rules;
 mod scaling;
 mod schema;
 mod server;
+mod soketi;
 mod sources;
 mod tls;
 mod variables;
+mod warnings;
 mod watch;
 mod webhooks;
 
@@ -27,15 +41,17 @@ pub use self::redis::{Redis, TlsFiles};
 use crate::app::App;
 pub use cluster::{Bus, Cluster};
 pub use error::Error;
+use error::Mistakes;
 pub use log::{Log, LogFormat, LogLevel};
 use merge::{Layer, merge};
 pub use metrics::Metrics;
 pub use nats::Nats;
+use read::Read;
+pub use report::{Report, Setting};
 use serde::Deserialize;
 pub use server::Server;
 pub use sources::{Sources, machine};
 pub use tls::Tls;
-use variables::Variables;
 pub use watch::Look;
 pub use webhooks::Webhooks;
 
@@ -99,48 +115,36 @@ impl Config {
         }
     }
 
-    /// Reads all sources, and checks all that was read: an error here is the last before anything is bound.
+    /// Reads all sources, and checks all that was read: an error here is the last before anything is bound, and it names
+    /// every mistake.
     pub fn load(sources: &Sources) -> Result<Self, Error> {
-        let variables = Variables::read(sources)?;
-        let file = sources.config_file.as_ref().map(|path| Layer::file(&sources.directory.join(path)));
-        let file = file.transpose()?.unwrap_or_default();
-        schema::check(&file, schema::FILE)?;
-        let given = Layer::try_from(merge([
-            &reverb::layer(&variables)?,
-            &scaling::layer(&variables, &file)?,
-            &sources.flags(),
-        ])?)?;
-        schema::check(&given, schema::GIVEN)?;
-        let Sections { server, mut tls, metrics, log, cluster, redis, nats, webhooks } =
-            merge([&file, &given])?.try_deserialize()?;
-        let apps = apps::apps(&file, &given)?;
-        if apps.is_empty() {
-            let place = variables.path().display();
-            return Err(Error::new(&format!(
-                "no app is configured: set REVERB_APP_ID, REVERB_APP_KEY and REVERB_APP_SECRET in {place} or in the \
-                 environment, or name a config file with [[apps]]; `fanfare serve --dev` needs none"
-            )));
-        }
-        tls.complete(server.hostname.as_deref(), sources)?;
-        let (metrics, log) = (metrics.normal(), log.with_debug(server.debug));
-        Ok(Self { server: server.normal(), tls, metrics, log, apps, cluster, redis, nats, webhooks })
+        Report::of(sources).config
     }
 
     /// A server to try things out with: one app with known credentials, on this machine only. Of `sources` only the
     /// flags count.
     pub fn dev(sources: &Sources) -> Result<Self, Error> {
-        let given = Layer::try_from(merge([&sources.flags()])?)?;
-        schema::check(&given, schema::GIVEN)?;
+        let mut mistakes = Mistakes::default();
+        let given = merge(&[&sources.flags()]);
+        schema::GIVEN.check_layer("", &given, &mut mistakes);
         let mut built_in = Layer::default();
         built_in.set("server.host", "127.0.0.1".into());
         // Whoever tries things out starts and stops often.
         built_in.set("server.drain_delay_secs", 0.into());
         built_in.set("server.drain_window_secs", 0.into());
-        let Sections { server, mut tls, log, .. } = merge([&built_in, &given])?.try_deserialize()?;
-        tls.complete(server.hostname.as_deref(), sources)?;
-        let app = App::new(DEV_APP_ID, DEV_APP_KEY, DEV_APP_SECRET);
+        let settings = tls::completed(merge(&[&built_in, &given]), sources, &mut mistakes);
+        mistakes.end()?;
+        let Sections { server, tls, log, .. } = settings.typed()?;
         let log = log.with_debug(server.debug);
-        Ok(Self { tls, log, ..Self::new(server.normal(), vec![app]) })
+        Ok(Self { tls, log, ..Self::new(server.normal(), vec![App::new(DEV_APP_ID, DEV_APP_KEY, DEV_APP_SECRET)]) })
+    }
+
+    /// What was read, with its types, once it has passed every check.
+    fn typed(read: &Read) -> Result<Self, Error> {
+        let Sections { server, tls, metrics, log, cluster, redis, nats, webhooks } = read.settings.typed()?;
+        let apps = read.apps.iter().map(|app| apps::typed(app, &webhooks.endpoints)).collect::<Result<_, _>>()?;
+        let (metrics, log) = (metrics.normal(), log.with_debug(server.debug));
+        Ok(Self { server: server.normal(), tls, metrics, log, apps, cluster, redis, nats, webhooks })
     }
 }
 

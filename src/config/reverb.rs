@@ -2,11 +2,11 @@
 //!
 //! Must not know: files, and what the settings mean beyond Reverb's own words for them.
 
-use super::Error;
+use super::aliases::{Credentials, Lookup, set};
+use super::error::Mistakes;
 use super::merge::Layer;
 use super::scaling::switch;
-use super::schema::{GIVEN, MOST_MESSAGE_BYTES};
-use super::variables::Variables;
+use super::schema::MOST_MESSAGE_BYTES;
 use crate::app::Limits;
 use As::{Credential, Events, Number, Origins, Rate, Size, Word};
 use config::{Map, ValueKind};
@@ -58,9 +58,20 @@ const VARIABLES: &[(&str, &str, As)] = &[
     ("REVERB_APP_ALLOWED_ORIGINS", "app.allowed_origins", Origins),
 ];
 
-/// The three that make an app.
-pub(super) const CREDENTIALS: [(&str, &str); 3] =
-    [("id", "REVERB_APP_ID"), ("key", "REVERB_APP_KEY"), ("secret", "REVERB_APP_SECRET")];
+/// Variables of the Laravel app, of its page and of Reverb's other parts, which say nothing to a server.
+pub(super) const OTHERS: &[&str] = &[
+    "REVERB_SERVER",
+    "REVERB_PORT",
+    "REVERB_SCHEME",
+    "REVERB_PULSE_INGEST_INTERVAL",
+    "REVERB_TELESCOPE_INGEST_INTERVAL",
+];
+
+/// Every variable that has an effect, beside those of Redis.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let rest = ["REVERB_APP_RATE_LIMITING_ENABLED", "REVERB_SCALING_ENABLED", "REVERB_SCALING_CHANNEL"];
+    VARIABLES.iter().map(|(name, ..)| *name).chain(rest)
+}
 
 /// What an app has that comes from `REVERB_APP_*`, where neither a file nor a variable says otherwise.
 pub(super) fn defaults() -> Limits {
@@ -73,10 +84,10 @@ pub(super) fn defaults() -> Limits {
     }
 }
 
-/// Everything that `variables` say, still unchecked.
-pub(super) fn layer(variables: &Variables<'_>) -> Result<Layer, Error> {
+/// Everything that the variables say, still unchecked.
+pub(super) fn layer(lookup: &Lookup<'_>, credentials: Credentials, mistakes: &mut Mistakes) -> Layer {
     let mut layer = Layer::default();
-    let rate = switch(variables, "REVERB_APP_RATE_LIMITING_ENABLED", "app.limits.message_rate")?;
+    let rate = switch(lookup, "REVERB_APP_RATE_LIMITING_ENABLED", "app.limits.message_rate", mistakes);
     let limited = matches!(rate, Some((true, _)));
     if let Some((on, mut value)) = rate {
         // An empty table, which the defaults fill; or nothing, so that a config file's rate does not count.
@@ -84,18 +95,18 @@ pub(super) fn layer(variables: &Variables<'_>) -> Result<Layer, Error> {
         layer.set("app.limits.message_rate", value);
     }
     for &(name, key, reading) in VARIABLES {
-        let Some((text, origin)) = variables.get(name) else { continue };
+        let Some((text, origin)) = lookup(name) else { continue };
         let text = match reading {
             Word | Number | Size if text.is_empty() => continue,
             Rate if text.is_empty() || !limited => continue,
+            Credential if credentials == Credentials::Not => continue,
             Size if text == "0" => MOST_MESSAGE_BYTES.to_string(),
             Events if text != "members" && text != "all" => "none".to_owned(),
             _ => text,
         };
-        let kind = GIVEN.of(key).expect("VARIABLES name settings of the schema");
-        layer.set(key, kind.read(&text, &origin));
+        set(&mut layer, key, &text, &origin);
     }
-    Ok(layer)
+    layer
 }
 
 #[cfg(test)]

@@ -3,45 +3,44 @@
 //! Must not know: files, and how Redis is reached.
 
 use super::Error;
+use super::aliases::{Lookup, Text, set};
+use super::error::Mistakes;
+use super::kind;
+use super::kind::Kind;
 use super::merge::Layer;
-use super::schema::{GIVEN, Kind};
-use super::variables::Variables;
 use config::{Value, ValueKind};
-
-/// Text and where it came from.
-type Text = (String, String);
 
 /// Where `REVERB_SCALING_ENABLED` is set: what bus a config file may name beside it, and all that the variables say.
 /// `REDIS_*` are the app's own, and count only where it is true.
-pub(super) fn layer(variables: &Variables<'_>, file: &Layer) -> Result<Layer, Error> {
+pub(super) fn layer(lookup: &Lookup<'_>, file: &Layer, mistakes: &mut Mistakes) -> Layer {
     let mut layer = Layer::default();
-    let Some((enabled, switch)) = switch(variables, "REVERB_SCALING_ENABLED", "scaling")? else { return Ok(layer) };
+    let Some((enabled, switch)) = switch(lookup, "REVERB_SCALING_ENABLED", "scaling", mistakes) else { return layer };
     let named = file.get("cluster.bus").filter(|bus| bus.kind != ValueKind::String("none".to_owned()));
+    let origin = switch.origin().unwrap_or_default().to_owned();
     match (enabled, named) {
-        (true, None) => set(&mut layer, "cluster.bus", "redis", &switch),
+        (true, None) => set(&mut layer, "cluster.bus", "redis", &origin),
         (false, Some(bus)) => {
-            let mend = "a cluster.bus is named beside it: remove one of the two";
-            return Err(Error::setting("scaling", &switch, &format!("{mend} ({bus})")));
+            let mend = format!("a cluster.bus is named beside it: remove one of the two ({bus})");
+            mistakes.note(Error::setting("scaling", &switch, &mend));
         }
         _ => {}
     }
-    if !enabled {
-        return Ok(layer);
+    if enabled {
+        if let Some((prefix, origin)) = given(lookup, "REVERB_SCALING_CHANNEL") {
+            set(&mut layer, "cluster.prefix", &prefix, &origin);
+        }
+        redis(lookup, &mut layer);
     }
-    if let Some((prefix, origin)) = given(variables, "REVERB_SCALING_CHANNEL") {
-        layer.set("cluster.prefix", Value::new(Some(&origin), prefix));
-    }
-    redis(variables, &mut layer);
-    Ok(layer)
+    layer
 }
 
 /// `REDIS_URL`, and the variables that name what it does not.
-fn redis(variables: &Variables<'_>, layer: &mut Layer) {
-    let host = given(variables, "REDIS_HOST");
-    let port = given(variables, "REDIS_PORT");
-    let url = given(variables, "REDIS_URL").or_else(|| located(host, port));
+pub(super) fn redis(lookup: &Lookup<'_>, layer: &mut Layer) {
+    let (host, port) = (given(lookup, "REDIS_HOST"), given(lookup, "REDIS_PORT"));
+    let url = given(lookup, "REDIS_URL").or_else(|| located(host, port));
     let (has_user, has_password, has_database) = url.as_ref().map_or((false, false, false), |(url, _)| parts(url));
     if let Some((url, origin)) = &url {
+        // A comma in a password separates nothing.
         layer.set("redis.urls", Value::new(Some(origin), vec![Value::new(Some(origin), url.as_str())]));
     }
     let rest = [
@@ -50,9 +49,8 @@ fn redis(variables: &Variables<'_>, layer: &mut Layer) {
         ("REDIS_DB", "redis.database", has_database),
     ];
     for (name, key, in_url) in rest {
-        if let Some((text, origin)) = given(variables, name).filter(|_| !in_url) {
-            let kind = GIVEN.of(key).expect("these are settings of the schema");
-            layer.set(key, kind.read(&text, &origin));
+        if let Some((text, origin)) = given(lookup, name).filter(|_| !in_url) {
+            set(layer, key, &text, &origin);
         }
     }
 }
@@ -82,21 +80,16 @@ fn parts(url: &str) -> (bool, bool, bool) {
 }
 
 /// A variable that is set to more than nothing.
-fn given(variables: &Variables<'_>, name: &str) -> Option<Text> {
-    variables.get(name).filter(|(text, _)| !text.is_empty())
-}
-
-fn set(layer: &mut Layer, key: &str, word: &str, because: &Value) {
-    let origin = because.origin().unwrap_or_default().to_owned();
-    layer.set(key, Value::new(Some(&origin), word));
+pub(super) fn given(lookup: &Lookup<'_>, name: &str) -> Option<Text> {
+    lookup(name).filter(|(text, _)| !text.is_empty())
 }
 
 /// A variable that is no setting of ours but decides about some; empty is unset.
-pub(super) fn switch(variables: &Variables<'_>, name: &str, key: &str) -> Result<Option<(bool, Value)>, Error> {
-    let Some((text, origin)) = given(variables, name) else { return Ok(None) };
+pub(super) fn switch(lookup: &Lookup<'_>, name: &str, key: &str, mistakes: &mut Mistakes) -> Option<(bool, Value)> {
+    let (text, origin) = given(lookup, name)?;
     let value = Kind::Switch.read(&text, &origin);
-    Kind::Switch.check(key, &value)?;
-    Ok(Some((value.kind == ValueKind::Boolean(true), value)))
+    Kind::Switch.check(key, &value, mistakes);
+    Some((kind::switch(&text)?, value))
 }
 
 #[cfg(test)]

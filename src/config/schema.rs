@@ -1,42 +1,10 @@
-//! Every setting with its kind and its bounds, and the check of one layer against them.
+//! Every setting with its kind and its bounds.
 //!
-//! Must not know: which layer is being checked, and what the settings do.
+//! Must not know: where settings are written, and what they do.
 
-use super::Error;
-use super::error::origin;
-use super::merge::{Layer, Table};
-use super::rules::{self, Rule};
-use config::{Value, ValueKind};
-
-/// A table's keys.
-pub(super) type Keys = &'static [(&'static str, Kind)];
-
-/// What a setting holds.
-#[derive(Clone, Copy)]
-pub(super) enum Kind {
-    /// A whole number between the two, both included.
-    Number(i64, i64),
-    Switch,
-    /// One of these words.
-    Choice(&'static [&'static str]),
-    Text(Rule),
-    /// Text that may be written as a number in TOML, as in `id = 123456`.
-    Credential(Rule),
-    /// At least one text.
-    List(Rule),
-    /// Texts, or none.
-    Texts(Rule),
-    /// At least one whole number between the two.
-    Numbers(i64, i64),
-    /// At least one of these words.
-    Words(&'static [&'static str]),
-    /// A table with keys of this kind, each with a text.
-    Named(Rule, Rule),
-    Table(Keys),
-    Tables(Keys),
-}
-
-use Kind::{Choice, Credential, List, Named, Number, Numbers, Switch, Tables, Text, Texts, Words};
+use super::kind::Keys;
+use super::kind::Kind::{self, Choice, Credential, List, Named, Number, Numbers, Switch, Tables, Text, Texts, Words};
+use super::rules;
 
 /// 16 MiB, the ceiling of `max_message_bytes`: one message is held in memory whole.
 pub(super) const MOST_MESSAGE_BYTES: i64 = 16 * 1024 * 1024;
@@ -56,7 +24,7 @@ pub(super) const FILE: Kind = Kind::Table(&[
     ("apps", Tables(APP)),
 ]);
 
-/// What variables and flags may hold: `app` is the app of `REVERB_APP_*`.
+/// What variables and flags may hold: `app` is the app of the environment.
 pub(super) const GIVEN: Kind = Kind::Table(&[
     ("server", Kind::Table(SERVER)),
     ("tls", Kind::Table(TLS)),
@@ -64,8 +32,18 @@ pub(super) const GIVEN: Kind = Kind::Table(&[
     ("log", Kind::Table(LOG)),
     ("cluster", Kind::Table(CLUSTER)),
     ("redis", Kind::Table(REDIS)),
+    ("nats", Kind::Table(NATS)),
+    ("features", Kind::Table(FEATURES)),
+    ("limits", Kind::Table(LIMITS)),
+    ("webhooks", Kind::Table(WEBHOOKS)),
     ("app", Kind::Table(APP)),
 ]);
+
+/// What a file of apps may hold.
+pub(super) const APPS: Kind = Kind::Table(&[("apps", Tables(APP))]);
+
+/// What a file may hold that is one app.
+pub(super) const ONE_APP: Kind = Kind::Table(APP);
 
 const SERVER: Keys = &[
     ("host", Text(rules::host)),
@@ -83,6 +61,7 @@ const SERVER: Keys = &[
     ("api_origins", Texts(rules::page)),
     ("drain_delay_secs", Number(0, 3600)),
     ("drain_window_secs", Number(0, 3600)),
+    ("apps", Text(rules::some)),
 ];
 
 const TLS: Keys = &[("cert_file", Text(rules::some)), ("key_file", Text(rules::some))];
@@ -225,152 +204,15 @@ pub(super) const LIMITS: Keys = &[
 const MESSAGE_RATE: Keys =
     &[("max_attempts", Number(1, 1_000_000)), ("decay_secs", Number(1, DAY)), ("terminate", Switch)];
 
-/// Whether everything in `layer` is a setting of `kind`, and within its bounds.
-pub(super) fn check(layer: &Layer, kind: Kind) -> Result<(), Error> {
-    kind.check("", &layer.value())
-}
-
-impl Kind {
-    /// The value that the text of a variable or flag stands for. A text that does not fit stays text: `check` refuses
-    /// it, and so each kind has one message.
-    pub(super) fn read(self, text: &str, origin: &String) -> Value {
-        let kind = match self {
-            Number(..) => number(text).map(ValueKind::I64),
-            Switch => switch(text).map(ValueKind::Boolean),
-            List(_) => {
-                let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-                Some(ValueKind::Array(parts.map(|part| Value::new(Some(origin), part)).collect()))
-            }
-            _ => None,
-        };
-        Value::new(Some(origin), kind.unwrap_or_else(|| text.into()))
-    }
-
-    /// The kind of the setting with the dotted key `path` within this table.
-    pub(super) fn of(self, path: &str) -> Option<Self> {
-        path.split('.').try_fold(self, |kind, name| match kind {
-            Self::Table(keys) => keys.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind),
-            _ => None,
-        })
-    }
-
-    /// Whether `value`, the setting named `path`, is of this kind.
-    pub(super) fn check(self, path: &str, value: &Value) -> Result<(), Error> {
-        let wrong = |mend: &str| Err(Error::setting(path, value, mend));
-        let rule = |rule: Rule, text: &str| rule(text).or_else(wrong);
-        match (self, &value.kind) {
-            (Self::Table(keys), ValueKind::Table(table)) => check_table(path, table, keys),
-            (Number(min, max), ValueKind::I64(n)) if (min..=max).contains(n) => Ok(()),
-            (Switch, ValueKind::Boolean(_)) => Ok(()),
-            (Choice(words), ValueKind::String(text)) if words.contains(&text.as_str()) => Ok(()),
-            (Text(good) | Credential(good), ValueKind::String(text)) => rule(good, text),
-            (Credential(good), ValueKind::I64(number)) => rule(good, &number.to_string()),
-            (List(good), ValueKind::Array(list)) if !list.is_empty() => check_each(path, list, Text(good)),
-            (Texts(good), ValueKind::Array(list)) => check_each(path, list, Text(good)),
-            (Numbers(min, max), ValueKind::Array(list)) if !list.is_empty() => check_each(path, list, Number(min, max)),
-            (Words(words), ValueKind::Array(list)) if !list.is_empty() => check_each(path, list, Choice(words)),
-            (Named(name, text), ValueKind::Table(table)) => check_named(path, table, name, text),
-            (Tables(keys), ValueKind::Array(list)) => check_each(path, list, Self::Table(keys)),
-            _ => wrong(&self.expected(path)),
-        }
-    }
-
-    fn expected(self, path: &str) -> String {
-        match self {
-            Number(min, max) => format!("must be a whole number from {min} to {max}"),
-            Switch => "must be true or false".to_owned(),
-            Choice(words) => format!("must be one of {}", words.join(", ")),
-            Text(_) | Credential(_) => "must be text in quotes".to_owned(),
-            List(_) => "must list at least one origin, or * for any".to_owned(),
-            Texts(_) => "must be a list in brackets, empty or not".to_owned(),
-            Numbers(..) => "must list at least one number".to_owned(),
-            Words(words) => format!("must list at least one of {}", words.join(", ")),
-            Self::Table(_) | Named(..) => format!("must be a table: [{path}]"),
-            Tables(_) => format!("must be written as [[{path}]]"),
-        }
-    }
-}
-
-fn check_each(path: &str, list: &[Value], kind: Kind) -> Result<(), Error> {
-    list.iter().enumerate().try_for_each(|(at, value)| kind.check(&format!("{path}[{at}]"), value))
-}
-
-fn check_named(path: &str, table: &Table, name: Rule, text: Rule) -> Result<(), Error> {
-    let mut keys: Vec<_> = table.keys().collect();
-    keys.sort_unstable();
-    keys.into_iter().try_for_each(|key| {
-        let (path, value) = (format!("{path}.{key}"), &table[key]);
-        name(key).map_err(|mend| Error::setting(&path, value, mend))?;
-        Text(text).check(&path, value)
-    })
-}
-
-fn check_table(path: &str, table: &Table, keys: Keys) -> Result<(), Error> {
-    let full = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-    let unknown = table.keys().filter(|name| keys.iter().all(|(known, _)| known != name)).min();
-    if let Some(name) = unknown {
-        let mend = match nearest(name, keys) {
-            Some(known) => format!("did you mean {}?", full(known)),
-            None => format!("known here are {}", keys.iter().map(|(known, _)| *known).collect::<Vec<_>>().join(", ")),
-        };
-        return Err(Error::new(&format!("{} is not a setting ({}): {mend}", full(name), origin(&table[name]))));
-    }
-    for (name, kind) in keys {
-        if let Some(value) = table.get(*name).filter(|value| value.kind != ValueKind::Nil) {
-            kind.check(&full(name), value)?;
-        }
-    }
-    Ok(())
-}
-
-/// `10_000` and `-1`, but not `_1` or `1__0`.
-fn number(text: &str) -> Option<i64> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let plain = digits.split('_').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
-    if plain { text.replace('_', "").parse().ok() } else { None }
-}
-
-/// What people write for yes and no.
-fn switch(text: &str) -> Option<bool> {
-    match text.to_ascii_lowercase().as_str() {
-        "1" | "true" | "on" | "yes" => Some(true),
-        "0" | "false" | "off" | "no" => Some(false),
-        _ => None,
-    }
-}
-
-/// The known key that is at most two slips away.
-fn nearest(name: &str, keys: Keys) -> Option<&'static str> {
-    let far = |known: &str| distance(name, known);
-    keys.iter()
-        .map(|(known, _)| *known)
-        .filter(|known| far(known) <= 2 && far(known) < known.len())
-        .min_by_key(|k| far(k))
-}
-
-/// Letters to insert, delete or replace to get from `a` to `b`.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.chars().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[row.len() - 1]
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{Cluster, Log, Metrics, Nats, Redis, Tls};
+    use super::super::merge::Layer;
+    use super::super::{Cluster, Log, Metrics, Nats, Redis, Server, Tls, Webhooks};
     use super::*;
     use crate::app::{Features, Limits};
 
     fn same_keys(keys: Keys, of: &impl serde::Serialize) {
-        let struct_keys = config::Config::try_from(of).unwrap().cache.into_table().unwrap();
-        let mut struct_keys: Vec<_> = struct_keys.into_keys().collect();
+        let mut struct_keys: Vec<_> = Layer::of(of, "here").entries().map(|(key, _)| key.clone()).collect();
         let mut keys: Vec<_> = keys.iter().map(|(name, _)| (*name).to_owned()).collect();
         struct_keys.sort();
         keys.sort();
@@ -381,28 +223,13 @@ mod tests {
     fn settings_are_those_of_the_structs() {
         same_keys(METRICS, &Metrics { port: Some(0), ..Metrics::default() });
         same_keys(LOG, &Log::default());
+        same_keys(SERVER, &Server::default());
+        same_keys(WEBHOOKS, &Webhooks::default());
         same_keys(CLUSTER, &Cluster::default());
         same_keys(TLS, &Tls::default());
         same_keys(REDIS, &Redis::default());
         same_keys(NATS, &Nats::default());
         same_keys(LIMITS, &Limits::default());
         same_keys(FEATURES, &Features::default());
-    }
-
-    #[test]
-    fn numbers_may_have_underscores_between_digits() {
-        for (text, expect) in [("10_000", Some(10_000)), ("-1", Some(-1)), ("007", Some(7)), ("1_2_3", Some(123))] {
-            assert_eq!(number(text), expect, "{text:?}");
-        }
-        for text in ["", "_1", "1_", "1__0", "1.0", "1e3", "0x1", " 1", "+1", "-", "99999999999999999999"] {
-            assert_eq!(number(text), None, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn the_nearest_key_is_suggested() {
-        for (name, expect) in [("prot", Some("port")), ("hots", Some("host")), ("Path", Some("path")), ("x", None)] {
-            assert_eq!(nearest(name, SERVER), expect, "{name:?}");
-        }
     }
 }

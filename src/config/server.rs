@@ -3,11 +3,11 @@
 //! Must not know: where the settings were read from.
 
 use super::rules;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Where and how to listen.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Server {
     /// Address to bind: an IP address, without brackets, or a name to resolve.
@@ -43,6 +43,8 @@ pub struct Server {
     pub drain_delay_secs: u32,
     /// Over how long it then closes its connections, in random order; at least 100 a second.
     pub drain_window_secs: u32,
+    /// File with more apps, or folder of such files, each `.toml` or `.json`; read in the order of their names.
+    pub apps: Option<PathBuf>,
 }
 
 impl Default for Server {
@@ -63,6 +65,7 @@ impl Default for Server {
             api_origins: Vec::new(),
             drain_delay_secs: 5,
             drain_window_secs: 30,
+            apps: None,
         }
     }
 }

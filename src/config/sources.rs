@@ -8,7 +8,7 @@ use super::variables::Variables;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// All that configuration is read from.
 #[derive(Clone)]
@@ -57,10 +57,10 @@ impl Sources {
         }
     }
 
-    /// The files that are read, or would be if they were there.
-    pub fn files(&self) -> Vec<PathBuf> {
-        let config_file = self.config_file.as_ref().map(|path| self.directory.join(path));
-        config_file.into_iter().chain([Variables::file(self)]).collect()
+    /// The files that are read, or would be if they were there; `apps` is [`Server::apps`](super::Server::apps).
+    pub fn files(&self, apps: Option<&Path>) -> Vec<PathBuf> {
+        let named = [self.config_file.as_deref(), apps].into_iter().flatten().map(|path| self.directory.join(path));
+        named.chain([Variables::file(self)]).collect()
     }
 
     /// The flags as the topmost layer.

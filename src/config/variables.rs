@@ -4,7 +4,7 @@
 //! Must not know: which variables matter.
 
 use super::{Error, Sources, dotenv};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -36,6 +36,17 @@ impl<'a> Variables<'a> {
             Err(e) => return Err(Error::unreadable(&path, &e, "name a .env file that this user may read")),
         };
         Ok(Self { environment, path, file })
+    }
+
+    /// Those of the process alone, where the file cannot be read.
+    pub(super) fn without_file(sources: &'a Sources) -> Self {
+        let path = sources.directory.join(sources.env_file.as_deref().unwrap_or(Path::new(".env")));
+        Self { environment: &sources.environment, path, file: BTreeMap::new() }
+    }
+
+    /// The name of every variable, in order and none twice.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.environment.keys().chain(self.file.keys()).map(String::as_str).collect::<BTreeSet<_>>().into_iter()
     }
 
     /// The text of `name` and where it came from; `None` if it is not set, or `null`.

@@ -6,7 +6,7 @@ use super::tls::Tls;
 use crate::app::{App, Apps};
 use crate::config::Config;
 use crate::node::Node;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A handle on a running server. Clones are the same.
@@ -77,6 +77,11 @@ impl Running {
             ("webhooks", started.webhooks != config.webhooks),
         ];
         sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| format!("[{name}]")).collect()
+    }
+
+    /// Where more apps are configured, as it was at the start.
+    pub fn apps(&self) -> Option<&Path> {
+        self.started.server.apps.as_deref()
     }
 
     /// The files of the certificate, if the server speaks TLS.

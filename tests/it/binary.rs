@@ -44,6 +44,10 @@ impl Folder {
         fs::read_to_string(self.0.join(file)).unwrap_or_default()
     }
 
+    pub(crate) fn name(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+
     /// Runs to the end.
     pub(crate) fn output(&self, args: &[&str]) -> Output {
         self.fanfare(args).output().unwrap()

@@ -124,6 +124,7 @@ fn the_config_file_may_hold_everything() {
         api_origins: vec!["https://a.test".to_owned()],
         drain_delay_secs: 7,
         drain_window_secs: 8,
+        apps: None,
     };
     assert_eq!(config.server, server);
     assert_eq!(config.tls, Tls { cert_file: Some("cert.pem".into()), key_file: Some("key.pem".into()) });
@@ -216,8 +217,8 @@ fn secrets_are_in_no_debug_output() {
     {
         assert!(!text.contains("laravel-secret"), "{text}");
     }
-    let variables = Variables::read(&sources).unwrap();
-    assert!(!format!("{:?}", reverb::layer(&variables).unwrap()).contains("laravel-secret"));
+    let report = Report::of(&sources);
+    assert!(!format!("{:?}", report.settings).contains("laravel-secret"));
 }
 
 #[test]

@@ -119,12 +119,12 @@ fn credentials() {
 #[test]
 fn dotenv_files() {
     dotenv(
-        "APP_NAME=x\n\nREVERB_SERVER_PORT=abc",
-        r#"server.port is "abc" (REVERB_SERVER_PORT in DIR/.env line 3): must be a whole number from 0 to 65535"#,
+        &format!("{ENV}APP_NAME=x\n\nREVERB_SERVER_PORT=abc"),
+        r#"server.port is "abc" (REVERB_SERVER_PORT in DIR/.env line 6): must be a whole number from 0 to 65535"#,
     );
     dotenv(
         "REVERB_APP_KEY=a",
-        "REVERB_APP_ID is not set, unlike REVERB_APP_KEY in DIR/.env line 1: an app has id, key and secret; set all three or none",
+        "REVERB_APP_ID and REVERB_APP_SECRET are not set, unlike REVERB_APP_KEY in DIR/.env line 1: an app has id, key and secret; set all three or none",
     );
     dotenv("A=1\nNAME=My App", "DIR/.env line 2: NAME has unexpected whitespace: put the value in double quotes");
     dotenv(
@@ -261,7 +261,7 @@ fn toml_apps() {
         &format!("apps[0].limits.max_batch_events is 0 {file}: must be a whole number from 1 to 10000"),
     );
     toml(
-        &format!("{TWO}{TWO}"),
+        &format!("{TWO}{}", TWO.replace("key-two", "key-three")),
         &format!("apps[1].id is \"two\" {file}: apps[0].id {file} is the same; every app needs its own"),
     );
     toml(

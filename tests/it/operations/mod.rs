@@ -1,5 +1,7 @@
 //! The binary as operators run it: started, changed, replaced and stopped under load.
 
+mod bad_config;
+mod check;
 mod drain;
 mod limits;
 mod listen;
