@@ -119,7 +119,8 @@
 //!   timeouts on request heads and for taking the socket back after an upgrade.
 //! * `async-nats` is the NATS project's own client (otherwise: its protocol, TLS and four kinds of credentials by hand);
 //!   `nkeys`, which it stands on, tells a mistyped seed before anything is connected.
-//! * `rustls` through `tokio-rustls` is TLS on the server's own port (otherwise: a system library, and unsafe code);
+//! * `rustls` through `tokio-rustls` is TLS on the server's own port, and for commands that talk to a server elsewhere
+//!   (otherwise: a system library, and unsafe code);
 //!   `ppp` reads PROXY protocol headers (otherwise: two formats by hand), `ipnet` says whether a proxy is in a trusted
 //!   network (otherwise: prefixes of two kinds of addresses), `nix` sends newcomers to the process that takes over
 //!   the port (otherwise: an unsafe system call).
@@ -139,6 +140,7 @@
 //!   project's own. Only the encoder is used: numbers are read from our counters when it asks. What the system says of the
 //!   process is read from `/proc` here, because the crates for that build on Linux alone.
 //! * `mimalloc` is the allocator of the static binary alone (otherwise: musl's, which has one lock for all threads).
+//! * `clap_complete` writes completions for shells (otherwise: five languages by hand).
 //! * `redis` speaks to Redis and Valkey (otherwise: RESP3 by hand): it is alive, hands on whatever a server pushes, and
 //!   leaves connecting anew to its user, who must know when messages may have been lost. `rustls` with `ring` is its
 //!   TLS, which builds without `cmake` and a C++ compiler.

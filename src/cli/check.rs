@@ -1,6 +1,7 @@
 //! `fanfare check`.
 
-use super::{Place, columns, complain, refuse, say};
+use super::place::Place;
+use super::print::{columns, complain, refuse, say};
 use crate::config::{Report, Setting};
 use serde_json::{Value, json};
 use std::process::ExitCode;

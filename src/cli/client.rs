@@ -1,29 +1,38 @@
 //! Questions to a running server, signed as a back end signs them.
 
-use super::{complain, say};
-use crate::app::App;
-use crate::config::Config;
+use super::link::{Target, Unreachable};
+use super::place::Server;
+use super::print::{fail, say};
 use crate::protocol::request;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
-use hyper::header::HOST;
-use hyper::{Method, Request};
+use futures_util::stream;
+use http_body_util::{BodyExt, Either, Full, Limited, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, USER_AGENT};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use std::net::IpAddr;
+use std::convert::Infallible;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The largest answer that is read.
 const MOST: usize = 64 << 20;
+/// A body above this is only sent once the server has said that it wants it: one that is refused meanwhile might never
+/// be read, and with it the refusal.
+const ASKS_FIRST: usize = 16 << 10;
+/// For how long that is waited for. Some servers never say so.
+const ASKS_FOR: Duration = Duration::from_secs(1);
 
-/// A question to the server that `config` describes.
+const HINT: &str = "is the server running, and is this its configuration? --host and --port, or --url, say where it is";
+
+/// A question to one of `server`'s routes for an app.
 #[derive(Clone, Copy)]
 pub(super) struct Question<'a> {
-    pub(super) config: &'a Config,
+    pub(super) server: &'a Server,
     /// The id of the app whose key signs it; without one it is the first that is enabled.
     pub(super) app: Option<&'a str>,
     /// One of the app's routes, such as `/nodes`.
@@ -34,102 +43,128 @@ pub(super) struct Question<'a> {
     pub(super) body: Option<&'a str>,
 }
 
-/// Asks; the body of the answer, or one line that says why there is none.
-pub(super) fn ask(question: Question<'_>) -> Result<Bytes, String> {
-    let config = question.config;
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    let (host, port) = (reachable(&config.server.host), config.server.port);
-    let place = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    let asked = runtime.block_on(async { timeout(PATIENCE, question.ask(&host, &place)).await });
-    asked.unwrap_or_else(|_| Err(format!("{place} does not answer within {} s", PATIENCE.as_secs())))
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("{0}; {HINT}")]
+    Unreachable(#[from] Unreachable),
+    /// It is not HTTP what is spoken there, or it broke off.
+    #[error("{0} does not answer as a server of HTTP does: {1}; {HINT}")]
+    Broken(String, hyper::Error),
+    #[error("{0} does not answer within {n} s", n = PATIENCE.as_secs())]
+    Late(String),
+    /// The server's own words.
+    #[error("{0} refuses with {1}: {2}")]
+    Refused(String, StatusCode, String),
+    /// There is nothing to ask, or nothing to read.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Runs what has to wait for a server.
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Other(format!("the system refuses: {error}")))?;
+    runtime.block_on(work)
+}
+
+/// Asks; the body of the answer, or why there is none.
+pub(super) fn ask(question: Question<'_>) -> Result<Bytes, Failure> {
+    block_on(question.ask())
 }
 
 impl Question<'_> {
-    fn app(&self) -> Result<&App, String> {
-        let apps = &self.config.apps;
-        match self.app {
-            None => apps.iter().find(|app| app.enabled).ok_or(
-                "every app of the configuration is disabled, and the server is asked with an app's key".to_owned(),
-            ),
-            Some(id) => apps.iter().find(|app| app.id == id).ok_or_else(|| {
-                let ids: Vec<_> = apps.iter().map(|app| app.id.as_str()).collect();
-                format!("no app of the configuration has the id {id:?}; there are {}", ids.join(", "))
-            }),
-        }
+    /// The body of the answer, if it is a good one.
+    pub(super) async fn ask(self) -> Result<Bytes, Failure> {
+        let place = self.server.target.address.authority();
+        let asked = async { whole(&place, self.open().await?).await };
+        timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(Failure::Late(place.clone())))
     }
 
-    async fn ask(self, host: &str, place: &str) -> Result<Bytes, String> {
-        let (app, server) = (self.app()?, &self.config.server);
+    /// The answer as it comes, if it is a good one.
+    pub(super) async fn open(self) -> Result<Response<Incoming>, Failure> {
+        let app = self.server.app(self.app).map_err(Failure::Other)?;
         let key = app.keys.iter().next().expect("every app has a key");
         let secret = app.keys.secret(key).expect("every key has a secret");
-        let path = format!("{}/apps/{}{}", server.path, app.id, self.route);
+        let path = format!("{}/apps/{}{}", self.server.target.address.path, app.id, self.route);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let (method, body) = self.body.map_or((Method::GET, ""), |body| (Method::POST, body));
-        let asked = (method.as_str(), path.as_str(), self.parameters);
-        let query = request::sign(asked, body.as_bytes(), (key, secret), now);
-
-        let hint = "is the server running, and is this its configuration? --host and --port say where it is";
-        let stream = TcpStream::connect((host, server.port)).await;
-        let stream = stream.map_err(|error| format!("cannot connect to {place}: {error}; {hint}"))?;
-        let broken = |error: hyper::Error| format!("{place} does not answer as a server of HTTP does: {error}; {hint}");
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-        let request = Request::builder().method(method).uri(format!("{path}?{query}")).header(HOST, place);
-        let request = request.body(Full::new(Bytes::copy_from_slice(body.as_bytes())));
-        let request = request.map_err(|error| format!("no request can be made to {place}{path}: {error}"))?;
-        let answer = async {
-            let answer = sender.send_request(request).await.map_err(broken)?;
-            let status = answer.status();
-            let body = Limited::new(answer.into_body(), MOST).collect().await;
-            let body = body.map_err(|error| format!("the answer of {place} breaks off: {error}"))?.to_bytes();
-            if status.is_success() {
-                return Ok(body);
-            }
-            Err(format!("{place} refuses with {status}: {}", String::from_utf8_lossy(&body).trim()))
-        };
-        // The connection ends with the answer: it is driven only until then.
-        tokio::select! {
-            answer = answer => answer,
-            Err(error) = connection => Err(broken(error)),
-        }
+        let query = request::sign((method.as_str(), &path, self.parameters), body.as_bytes(), (key, secret), now);
+        send(&self.server.target, method, &format!("{path}?{query}"), body).await
     }
+}
+
+/// What the server answers to an unsigned question, such as `/up`.
+pub(super) async fn get(target: &Target, route: &str) -> Result<Bytes, Failure> {
+    let answer = send(target, Method::GET, &format!("{}{route}", target.address.path), "").await?;
+    whole(&target.address.authority(), answer).await
+}
+
+/// Makes one request for a path and query.
+async fn send(server: &Target, method: Method, target: &str, body: &str) -> Result<Response<Incoming>, Failure> {
+    let place = server.address.authority();
+    let link = server.connect().await?;
+    let broken = |error| Failure::Broken(place.clone(), error);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(link)).await.map_err(broken)?;
+    // It ends with the answer, or with the process.
+    tokio::spawn(connection);
+    let mut request = Request::builder().method(method).uri(target).header(HOST, &place).header(USER_AGENT, AGENT);
+    if !body.is_empty() {
+        request = request.header(CONTENT_TYPE, "application/json");
+    }
+    let wanted = Arc::new(Notify::new());
+    let body = if body.len() > ASKS_FIRST {
+        request = request.header(CONTENT_LENGTH, body.len()).header(EXPECT, "100-continue");
+        Either::Right(StreamBody::new(Box::pin(stream::once(held(body.to_owned().into(), wanted.clone())))))
+    } else {
+        Either::Left(Full::new(Bytes::copy_from_slice(body.as_bytes())))
+    };
+    let mut request = request
+        .body(body)
+        .map_err(|error| Failure::Other(format!("no request can be made to {place}{target}: {error}")))?;
+    hyper::ext::on_informational(&mut request, move |_| wanted.notify_one());
+    let answer = sender.send_request(request).await.map_err(broken)?;
+    if answer.status().is_success() {
+        return Ok(answer);
+    }
+    let status = answer.status();
+    let text = whole(&place, answer).await?;
+    Err(Failure::Refused(place, status, String::from_utf8_lossy(&text).trim().to_owned()))
+}
+
+/// A body that waits until it is wanted.
+async fn held(body: Bytes, wanted: Arc<Notify>) -> Result<Frame<Bytes>, Infallible> {
+    let _ = timeout(ASKS_FOR, wanted.notified()).await;
+    Ok(Frame::data(body))
+}
+
+const AGENT: &str = concat!("fanfare/", env!("CARGO_PKG_VERSION"));
+
+/// The whole body of an answer.
+async fn whole(place: &str, answer: Response<Incoming>) -> Result<Bytes, Failure> {
+    let body = Limited::new(answer.into_body(), MOST).collect().await;
+    Ok(body.map_err(|error| Failure::Other(format!("the answer of {place} breaks off: {error}")))?.to_bytes())
 }
 
 /// Prints what the server answers, as it is or as `show` makes it readable.
 pub(super) fn tell(question: Question<'_>, json: bool, show: impl FnOnce(&str) -> Option<String>) -> ExitCode {
-    let answer = ask(question).and_then(|body| {
-        let text = String::from_utf8_lossy(&body).into_owned();
+    print(ask(question).map(|body| String::from_utf8_lossy(&body).into_owned()), json, show)
+}
+
+/// Prints an answer likewise.
+pub(super) fn print(
+    answer: Result<String, Failure>,
+    json: bool,
+    show: impl FnOnce(&str) -> Option<String>,
+) -> ExitCode {
+    let text = answer.map_err(|error| error.to_string()).and_then(|text| {
         if json { Ok(text) } else { show(&text).ok_or(format!("the server answers otherwise: {text}")) }
     });
-    match answer {
+    match text {
         Ok(text) => {
             say(&text);
             ExitCode::SUCCESS
         }
-        Err(error) => {
-            complain(&error);
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// An address to connect to for one to listen on.
-fn reachable(host: &str) -> String {
-    match host.parse::<IpAddr>() {
-        Ok(IpAddr::V4(any)) if any.is_unspecified() => "127.0.0.1".to_owned(),
-        Ok(IpAddr::V6(any)) if any.is_unspecified() => "::1".to_owned(),
-        _ => host.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_on_every_address_is_asked_on_this_machine() {
-        let reached = ["0.0.0.0", "::", "10.0.0.1", "ws.app.test"].map(reachable);
-        assert_eq!(reached, ["127.0.0.1", "::1", "10.0.0.1", "ws.app.test"]);
+        Err(error) => fail(&error),
     }
 }

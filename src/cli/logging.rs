@@ -46,7 +46,7 @@ impl Logging {
     /// Tells how the server is: in the log where programs read it, otherwise on standard output, as Reverb does.
     pub(super) fn say(&self, text: &str) {
         match self.format {
-            LogFormat::Human => super::say(&format!("INFO  {text}")),
+            LogFormat::Human => super::print::say(&format!("INFO  {text}")),
             LogFormat::Json => tracing::info!("{text}"),
         }
     }

@@ -1,24 +1,32 @@
-//! The command line: one file for each subcommand.
+//! The command line: one file for each subcommand, and beside them what they share.
 //!
-//! Must not know: anything of the wire; it configures, starts and prints.
+//! Must not know: how the server does what it is asked for; it configures, starts, asks and prints.
 
 mod check;
+mod address;
+mod channels;
 mod client;
+mod completions;
 mod dev;
 mod logging;
 mod nodes;
 mod reload;
+mod health;
+mod keys;
+mod link;
+mod place;
+mod print;
+mod pusher;
 mod serve;
+mod subscribe;
+mod trigger;
 mod webhooks;
 
-use crate::config::Sources;
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use print::{refuse, say};
 use std::ffi::OsString;
-use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 /// What was asked for cannot be configured (`EX_CONFIG` of sysexits): nothing was started.
 const BAD_CONFIG: u8 = 78;
@@ -34,117 +42,59 @@ struct Cli {
 enum Command {
     Serve(serve::Serve),
     Check(check::Check),
+    Keys(keys::Keys),
+    Trigger(trigger::Trigger),
+    Subscribe(subscribe::Subscribe),
+    Channels(channels::Channels),
+    Health(health::Health),
     Nodes(nodes::Nodes),
     Webhooks(webhooks::Webhooks),
-}
-
-/// Where the server listens, and what configures it.
-#[derive(clap::Args)]
-struct Place {
-    #[arg(
-        long,
-        value_name = "HOST",
-        global = true,
-        help = "Address to listen on [default: REVERB_SERVER_HOST, or 0.0.0.0]"
-    )]
-    host: Option<String>,
-    #[arg(long, value_name = "PORT", global = true, help = "Port to listen on [default: REVERB_SERVER_PORT, or 8080]")]
-    port: Option<String>,
-    #[arg(
-        long,
-        value_name = "PATH",
-        global = true,
-        help = "Prefix of every path [default: REVERB_SERVER_PATH, or none]"
-    )]
-    path: Option<String>,
-    /// File to read instead of .env
-    #[arg(long, value_name = "FILE", global = true)]
-    env_file: Option<PathBuf>,
-    /// Configuration in TOML or JSON; see config/fanfare.toml for every key
-    #[arg(long, value_name = "FILE", global = true)]
-    config: Option<PathBuf>,
-    /// File with more apps, or folder of such files, in TOML or JSON
-    #[arg(long, value_name = "PATH", global = true)]
-    apps: Option<String>,
-}
-
-impl Place {
-    fn sources(self) -> Sources {
-        let flags = [
-            ("server.host", self.host, "--host"),
-            ("server.port", self.port, "--port"),
-            ("server.path", self.path, "--path"),
-            ("server.apps", self.apps, "--apps"),
-        ];
-        Sources {
-            env_file: self.env_file,
-            config_file: self.config,
-            flags: flags.into_iter().filter_map(|(key, value, flag)| Some((key, value?, flag))).collect(),
-            ..Sources::process()
-        }
-    }
+    Completions(completions::Completions),
 }
 
 /// Runs the command line and says how the process is to exit: 0, 1 for a failure at run time, 78 for a mistake in
 /// options or configuration.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    match Cli::try_parse_from(args) {
-        Ok(Cli { command: Command::Serve(serve) }) => serve.run(),
-        Ok(Cli { command: Command::Check(check) }) => check.run(),
-        Ok(Cli { command: Command::Nodes(nodes) }) => nodes.run(),
-        Ok(Cli { command: Command::Webhooks(webhooks) }) => webhooks.run(),
+    let args: Vec<_> = args.into_iter().collect();
+    match Cli::try_parse_from(&args) {
+        Ok(Cli { command }) => match command {
+            Command::Serve(serve) => serve.run(),
+            Command::Check(check) => check.run(),
+            Command::Keys(keys) => keys.run(),
+            Command::Trigger(trigger) => trigger.run(),
+            Command::Subscribe(subscribe) => subscribe.run(),
+            Command::Channels(channels) => channels.run(),
+            Command::Health(health) => health.run(),
+            Command::Nodes(nodes) => nodes.run(),
+            Command::Webhooks(webhooks) => webhooks.run(),
+            Command::Completions(completions) => completions.run(Cli::command()),
+        },
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-                say(&error.to_string());
+                say(error.to_string().trim_end());
                 ExitCode::SUCCESS
             }
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
                 refuse("command line: a subcommand is missing; start the server with `fanfare serve`")
             }
-            _ => refuse(&one_line(&error.to_string())),
+            _ => refuse(&one_line(&error.to_string(), asked(&args))),
         },
     }
 }
 
-/// Prints for people and scripts. Nobody may be reading, which is no reason to stop serving.
-fn say(text: &str) {
-    let _ = writeln!(io::stdout(), "{text}");
-}
-
-/// A table's lines, each column as wide as it needs to be.
-fn columns<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; N] = std::array::from_fn(width);
-    let line = |row: &[String; N]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect()
-}
-
-/// The two largest units of a time in seconds.
-fn span(secs: u64) -> String {
-    let text = humantime::format_duration(Duration::from_secs(secs)).to_string();
-    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
-}
-
-/// Says why nothing was started, in one line for each mistake.
-fn refuse(message: &str) -> ExitCode {
-    message.lines().for_each(complain);
-    ExitCode::from(BAD_CONFIG)
-}
-
-fn complain(message: &str) {
-    let _ = writeln!(io::stderr(), "fanfare: {message}");
+/// The subcommand that was meant; `serve` if it is none.
+fn asked(args: &[OsString]) -> &str {
+    let name = args.get(1).and_then(|name| name.to_str()).unwrap_or_default();
+    if Cli::command().find_subcommand(name).is_some() { name } else { "serve" }
 }
 
 /// The parser's message without its layout and its usage text.
-fn one_line(message: &str) -> String {
+fn one_line(message: &str, subcommand: &str) -> String {
     let lines = message.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
     let lines: Vec<_> = lines.filter(|line| !line.is_empty() && !line.starts_with("For more information")).collect();
     let line = lines.join("; ");
     let line = line.strip_prefix("error: ").unwrap_or(&line);
-    format!("command line: {line}; see `fanfare serve --help`")
+    format!("command line: {line}; see `fanfare {subcommand} --help`")
 }
 
 #[cfg(test)]
@@ -153,9 +103,12 @@ mod tests {
 
     #[test]
     fn mistakes_take_one_line() {
-        let error = |args: &[&str]| match Cli::try_parse_from(args) {
-            Ok(_) => panic!("{args:?} is no mistake"),
-            Err(error) => one_line(&error.to_string()),
+        let error = |args: &[&str]| {
+            let args: Vec<_> = args.iter().map(OsString::from).collect();
+            match Cli::try_parse_from(&args) {
+                Ok(_) => panic!("{args:?} is no mistake"),
+                Err(error) => one_line(&error.to_string(), asked(&args)),
+            }
         };
         assert_eq!(
             error(&["fanfare", "serve", "--prot", "80"]),
@@ -164,5 +117,12 @@ mod tests {
         assert!(error(&["fanfare", "swerve"]).starts_with("command line: unrecognized subcommand 'swerve'"));
         assert!(error(&["fanfare", "serve", "--port"]).contains("a value is required for '--port <PORT>'"));
         assert!(error(&["fanfare", "serve", "--dev", "--config", "x"]).contains("cannot be used with"));
+        assert!(error(&["fanfare", "nodes", "--url", "http://a", "--port", "1"]).contains("cannot be used with"));
+        assert!(error(&["fanfare", "trigger"]).ends_with("see `fanfare trigger --help`"));
+    }
+
+    #[test]
+    fn the_parser_finds_no_fault_with_itself() {
+        Cli::command().debug_assert();
     }
 }

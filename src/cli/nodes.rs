@@ -1,7 +1,8 @@
 //! `fanfare nodes`.
 
-use super::{Place, client, columns, refuse, span};
-use crate::config::Config;
+use super::client::{Question, tell};
+use super::place::Remote;
+use super::print::{columns, refuse, span};
 use serde_json::Value;
 use std::process::ExitCode;
 
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 #[derive(clap::Args)]
 pub(super) struct Nodes {
     #[command(flatten)]
-    place: Place,
+    remote: Remote,
     /// Print what the server answers, for programs
     #[arg(long)]
     json: bool,
@@ -20,12 +21,12 @@ pub(super) struct Nodes {
 
 impl Nodes {
     pub(super) fn run(self) -> ExitCode {
-        let config = match Config::load(&self.place.sources()) {
-            Ok(config) => config,
-            Err(error) => return refuse(&error.to_string()),
+        let server = match self.remote.server() {
+            Ok(server) => server,
+            Err(error) => return refuse(&error),
         };
-        let question = client::Question { config: &config, app: None, route: "/nodes", parameters: &[], body: None };
-        client::tell(question, self.json, table)
+        let question = Question { server: &server, app: None, route: "/nodes", parameters: &[], body: None };
+        tell(question, self.json, table)
     }
 }
 

@@ -2,7 +2,9 @@
 
 use super::logging::{Logging, Switches};
 use super::reload::Reload;
-use super::{Place, complain, dev, refuse, say};
+use super::dev;
+use super::place::Place;
+use super::print::{complain, refuse, say};
 use crate::config::{Config, Report, Sources};
 use crate::server::{Bus, Fatal, Server};
 use std::io;

@@ -1,8 +1,8 @@
 //! `fanfare webhooks`.
 
 use super::client::{Question, tell};
-use super::{Place, columns, refuse, span};
-use crate::config::Config;
+use super::place::Remote;
+use super::print::{columns, refuse, span};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -16,7 +16,7 @@ const SHOWN: usize = 5;
 #[command(args_conflicts_with_subcommands = false)]
 pub(super) struct Webhooks {
     #[command(flatten)]
-    place: Place,
+    remote: Remote,
     /// App to ask about [default: the first that is enabled]
     #[arg(long, value_name = "ID", global = true)]
     app: Option<String>,
@@ -51,12 +51,12 @@ enum Action {
 
 impl Webhooks {
     pub(super) fn run(self) -> ExitCode {
-        let config = match Config::load(&self.place.sources()) {
-            Ok(config) => config,
-            Err(error) => return refuse(&error.to_string()),
+        let server = match self.remote.server() {
+            Ok(server) => server,
+            Err(error) => return refuse(&error),
         };
         let app = self.app.as_deref();
-        let question = Question { config: &config, app, route: "/webhooks", parameters: &[], body: None };
+        let question = Question { server: &server, app, route: "/webhooks", parameters: &[], body: None };
         match self.action {
             None => tell(question, self.json, table),
             Some(Action::Dead { endpoint, limit }) => {

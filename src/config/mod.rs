@@ -6,6 +6,7 @@
 
 mod aliases;
 mod apps;
+mod clients;
 mod cluster;
 mod dotenv;
 mod error;
@@ -39,6 +40,7 @@ mod webhooks;
 
 pub use self::redis::{Redis, TlsFiles};
 use crate::app::App;
+pub use clients::{Given, given};
 pub use cluster::{Bus, Cluster};
 pub use error::Error;
 use error::Mistakes;

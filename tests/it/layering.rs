@@ -68,8 +68,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// Foreign crates, parts of them, or words, and the places, as path prefixes, that may use them. A crate's name also
 /// stands for its companions: `hyper` for `hyper_util`.
 const FENCES: &[(&str, &[&str])] = &[
-    ("tungstenite", &["transport/ws"]),
-    ("tokio_tungstenite", &["transport/ws"]),
+    ("tungstenite", &["transport/ws", "cli/pusher.rs"]),
+    ("tokio_tungstenite", &["transport/ws", "cli/pusher.rs"]),
     ("axum", &["transport", "api", "monitor", "server"]),
     ("prometheus_client", &["monitor"]),
     ("ipnet", &["config/rules.rs", "transport/peer.rs"]),
@@ -77,9 +77,21 @@ const FENCES: &[(&str, &[&str])] = &[
     ("governor", &["rates.rs"]),
     ("nix", &["server/listener.rs"]),
     ("ppp", &["server/arrival.rs"]),
-    ("tokio_rustls", &["server/arrival.rs", "transport/stream.rs"]),
-    ("hyper", &["transport", "api", "server", "cli/client.rs", "webhooks/deliver.rs", "webhooks/guard.rs"]),
-    ("hyper_rustls", &["webhooks/deliver.rs"]),
+    ("tokio_rustls", &["cli/link.rs", "server/arrival.rs", "transport/stream.rs"]),
+    (
+        "hyper",
+        &[
+            "transport",
+            "api",
+            "server",
+            "cli/address.rs",
+            "cli/client.rs",
+            "cli/link.rs",
+            "webhooks/deliver.rs",
+            "webhooks/guard.rs",
+        ],
+    ),
+    ("hyper_rustls", &["webhooks/deliver.rs", "cli/link.rs"]),
     ("tower_service", &["webhooks/guard.rs"]),
     ("http_body_util", &["api", "cli/client.rs", "webhooks/deliver.rs"]),
     ("tower_http", &["api/cors.rs"]),
@@ -94,9 +106,9 @@ const FENCES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("config::", &["config", "server", "cli"]),
     ("redis::", &["broker/redis"]),
-    ("rustls", &["broker/nats", "broker/redis", "server/tls.rs", "webhooks/actor.rs", "webhooks/deliver.rs"]),
+    ("rustls", &["broker/nats", "broker/redis", "cli/link.rs", "server/tls.rs", "webhooks/actor.rs", "webhooks/deliver.rs"]),
     ("tokio", &["broker", "cluster", "pace.rs", "webhooks", "session", "transport", "api", "monitor", "server", "cli"]),
-    ("tokio::net", &["transport", "server", "cli/client.rs", "webhooks/guard.rs"]),
+    ("tokio::net", &["transport", "server", "cli/link.rs", "webhooks/guard.rs"]),
     (
         "std::net",
         &[
@@ -126,9 +138,13 @@ const FENCES: &[(&str, &[&str])] = &[
             "monitor/process.rs",
             "server",
             "cli/client.rs",
+            "cli/print.rs",
         ],
     ),
-    ("SystemTime::now", &["api/signed.rs", "cluster/kept.rs", "webhooks/mod.rs", "node", "server", "cli/client.rs"]),
+    (
+        "SystemTime::now",
+        &["api/signed.rs", "cluster/kept.rs", "webhooks/mod.rs", "node", "server", "cli/client.rs", "cli/print.rs"],
+    ),
     ("hashlink", &["expiring.rs"]),
     (
         "Instant",
@@ -143,6 +159,7 @@ const FENCES: &[(&str, &[&str])] = &[
             "session",
             "transport",
             "server",
+            "cli",
         ],
     ),
     (
@@ -158,6 +175,7 @@ const FENCES: &[(&str, &[&str])] = &[
             "session",
             "transport",
             "server",
+            "cli",
         ],
     ),
     ("async", &["broker", "cluster", "pace.rs", "webhooks", "transport", "api", "monitor", "server", "cli"]),

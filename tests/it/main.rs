@@ -10,6 +10,7 @@ mod api_openapi;
 mod api_users;
 mod binary;
 mod bounds;
+mod cli;
 mod client_events;
 mod cluster;
 mod config_file;

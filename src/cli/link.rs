@@ -1,0 +1,99 @@
+//! Connections to a server, with TLS or without.
+//!
+//! Must not know: what is said over them.
+
+use super::address::Address;
+use hyper_rustls::ConfigBuilderExt;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, crypto};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+/// How long connecting may take, TLS included.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Bytes both ways.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A connection.
+pub(super) type Link = Box<dyn Stream>;
+
+/// A server, and how to be sure that it is the one.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) address: Address,
+    /// Whose certificates are believed.
+    pub(super) tls: Arc<ClientConfig>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unreachable {
+    /// Nothing by that name, or nothing that listens.
+    #[error("cannot connect to {0}: {1}")]
+    Refused(String, io::Error),
+    /// What listens does not prove that it is the server, or speaks no TLS.
+    #[error("cannot speak TLS with {0}: {1}")]
+    Tls(String, io::Error),
+    /// Nothing happened in time.
+    #[error("{0} does not answer within {n} s", n = PATIENCE.as_secs())]
+    Late(String),
+}
+
+impl Target {
+    /// The server at `address`, whose certificate one of the authorities in the PEM file `ca`, or one that browsers
+    /// know, must vouch for. The error says how to mend it.
+    pub(super) fn new(address: Address, ca: Option<&Path>) -> Result<Self, String> {
+        Ok(Self { address, tls: Arc::new(trust(ca)?) })
+    }
+
+    /// Connects.
+    pub(super) async fn connect(&self) -> Result<Link, Unreachable> {
+        let place = self.address.authority();
+        timeout(PATIENCE, self.link()).await.unwrap_or(Err(Unreachable::Late(place)))
+    }
+
+    async fn link(&self) -> Result<Link, Unreachable> {
+        let (host, place) = (&self.address.host, || self.address.authority());
+        let connected = TcpStream::connect((&**host, self.address.port)).await;
+        let stream = connected.map_err(|error| Unreachable::Refused(place(), error))?;
+        // Small messages that wait for answers: there is nothing to gather.
+        let _ = stream.set_nodelay(true);
+        if !self.address.secure {
+            return Ok(Box::new(stream));
+        }
+        let name = ServerName::try_from(host.clone());
+        let name = name.map_err(|error| Unreachable::Tls(place(), io::Error::other(error)))?;
+        let secured = TlsConnector::from(self.tls.clone()).connect(name, stream).await;
+        Ok(Box::new(secured.map_err(|error| Unreachable::Tls(place(), error))?))
+    }
+}
+
+/// Believes the authorities in the PEM file `ca`, or those that browsers know.
+pub(super) fn trust(ca: Option<&Path>) -> Result<ClientConfig, String> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
+    let Some(path) = ca else { return Ok(builder.with_webpki_roots().with_no_client_auth()) };
+    Ok(builder.with_root_certificates(authorities(path)?).with_no_client_auth())
+}
+
+/// The certificates in a PEM file.
+fn authorities(path: &Path) -> Result<RootCertStore, String> {
+    let wrong =
+        |why: String| format!("--ca-file {} is of no use: {why}; name a file of certificates in PEM", path.display());
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))? {
+        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
+        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+    }
+    if roots.is_empty() { Err(wrong("it holds none".to_owned())) } else { Ok(roots) }
+}
