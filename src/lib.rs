@@ -12,6 +12,7 @@
 //! | 1 | [`app`] | tenants and their limits |
 //! | 1 | [`config`] | files, `.env`, the environment and flags, read into one checked [`config::Config`], or into all that is wrong |
 //! | 1 | [`metrics`] | counters, of the process and of each app |
+//! | 1 | [`feed`] | what happens in an app, told to whoever watches |
 //! | 1 | [`expiring`] | values kept for a time, bounded in bytes |
 //! | 1 | [`rates`] | how often something may happen |
 //! | 2 | [`broker`] | bytes between nodes: topics and logs on a bus |
@@ -71,6 +72,11 @@
 //! seen at any time, such as connections and what waits for them, is only looked at when `/metrics` is asked for. An
 //! event's frame carries the time of its publishing behind its bytes, where it costs nothing for each recipient; each
 //! connection's task looks at the first of a batch that it has written, and counts how long that took.
+//! **Tail.** Each app's hub has a [`feed`]. Wherever something happens that people may want to see, the feed is told how
+//! to make a record of it, and makes it only while somebody watches. `GET /apps/{id}/tail` writes the records as they
+//! come, one JSON object on a line. They wait in one ring for all who watch; who does not keep up is told how many it
+//! missed. What hosts a channel notes under its lock is told under it too, so that records have the order of what clients
+//! are told. It is of this node alone, save who comes and goes in channels, which every node finds by itself.
 //!
 //! **Stop.** The listener closes, outboxes are closed with 4200 a slice at a time, tasks write what waits and their
 //! close frame, and the process ends when the last is gone or after 9 s.
@@ -102,7 +108,7 @@
 //! A connection's state is plain fields of its session, owned by its task. Shared state is the hub's: map shard, then
 //! channel, then outbox is the order in which its locks are taken, and none is ever held across an await. The lock of
 //! the kept events is taken last, within a shard's or a channel's; that of the users is taken alone, before outboxes'.
-//! The journal of what other nodes must know is taken last of all. What webhooks keep belongs to their task; only
+//! The journal of what other nodes must know is taken last of all, and so is a feed. What webhooks keep belongs to their task; only
 //! the queues to endpoints are shared, each behind its own lock, taken alone.
 //!
 //! # Choices
@@ -154,6 +160,7 @@ pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod expiring;
+pub mod feed;
 pub mod hub;
 pub mod metrics;
 pub mod monitor;

@@ -11,6 +11,7 @@ use super::openapi::{Doc, IN_NAMES, channel, names};
 use super::stats::AppStats;
 use super::users::User;
 use super::webhooks::{DeadLetters, Replayed, Webhooks};
+use crate::feed::KINDS;
 use serde_json::{Value, json};
 use utoipa::openapi::Required;
 
@@ -143,6 +144,22 @@ pub(super) fn replay_webhooks() -> Doc {
     silent(Doc::signed("replayWebhooks", "Send webhooks that were given up after all"))
         .body("application/json", Required::False, "which ones; all unless endpoint or ids say otherwise", schema)
         .answers::<Replayed>(200, "they wait to be sent again; what is no dead letter is passed over")
+}
+
+pub(super) fn tail() -> Doc {
+    let most = json!({ "type": "integer", "minimum": 0, "maximum": 16384, "default": 16384 });
+    let kinds = format!("^({0})(,({0}))*$", KINDS.join("|"));
+    Doc::signed("tail", "Tell what happens in the app on the node that answers, while it happens")
+        .about(
+            "The answer has no end of its own. Each line is a JSON object whose `type` says what it is: first `tail` with \
+             the node and how many `nodes` there are, then one for each happening, and `missed` with a `count` where \
+             more happened than was read. An empty line comes after 15 s in which nothing did.",
+        )
+        .query("type", "only such happenings, separated by commas", json!({ "type": "string", "pattern": kinds }))
+        .query("channel", "only what happens on channels whose names start so", text())
+        .query("max_payload", "bytes of each payload", most)
+        .answers_lines(200, "the records, one on each line")
+        .refuses(429, "16 follow the app on this node already")
 }
 
 fn silent(doc: Doc) -> Doc {

@@ -135,6 +135,19 @@ impl ApiError {
         )
     }
 
+    /// 429: there are as many tails as there may be.
+    pub fn too_many_tails(max: usize) -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            format!("Too many tails: {max} at a time may follow an application on one server; end another one first"),
+        )
+    }
+
+    /// The status and the line of text.
+    pub fn parts(&self) -> (u16, &str) {
+        (self.status.as_u16(), &self.text)
+    }
+
     /// 503: the webhooks do not answer.
     pub fn webhooks_are_silent() -> Self {
         Self::new(
@@ -157,6 +170,10 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         tracing::debug!(status = self.status.as_u16(), "request refused: {}", self.text);
         let retry_after = self.retry_after.map(|secs| (RETRY_AFTER, HeaderValue::from(secs)));
-        (self.status, HeaderMap::from_iter(retry_after), format!("{}\n", self.text)).into_response()
+        let headers = HeaderMap::from_iter(retry_after);
+        let mut response = (self.status, headers, format!("{}\n", self.text)).into_response();
+        // For the feed, which knows which app it is about.
+        response.extensions_mut().insert(self);
+        response
     }
 }

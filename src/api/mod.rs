@@ -16,9 +16,11 @@ mod idempotency;
 mod info;
 mod nodes;
 mod openapi;
+mod refused;
 mod requests;
 mod signed;
 mod stats;
+mod tail;
 mod trigger;
 mod users;
 mod webhooks;
@@ -77,12 +79,13 @@ pub fn router(api: Api, origins: &[String]) -> Router {
         .get("/apps/{app_id}/webhooks", webhooks::list, docs::webhooks())
         .get("/apps/{app_id}/webhooks/dead", webhooks::dead, docs::dead_webhooks())
         .post("/apps/{app_id}/webhooks/replay", webhooks::replay, docs::replay_webhooks())
+        .get("/apps/{app_id}/tail", tail::follow, docs::tail())
         .get("/up", health::up, docs::up())
         .get("/live", health::live, docs::live())
         .get("/ready", health::ready, docs::ready())
         .finish("/openapi.json", docs::openapi(), api)
         .method_not_allowed_fallback(async || ApiError::method_not_allowed());
-    cors::allow(requests::counted(routes.layer(from_fn(allowance::told)), node), origins)
+    cors::allow(requests::counted(refused::told(routes.layer(from_fn(allowance::told)), node.clone()), node), origins)
 }
 
 /// A channel's name where users' own channels are not known (U12).

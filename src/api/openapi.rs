@@ -30,6 +30,9 @@ const SIGNATURE: [(&str, &str); 5] = [
     ("body_md5", "MD5 of the body in lower-case hexadecimal; may be left out where the body is empty"),
 ];
 
+/// The content type of JSON objects that each have a line.
+pub(super) const LINES: &str = "application/x-ndjson";
+
 /// What holds for every route.
 const ABOUT: &str = "\
 Publishes events and tells about channels, users and connections. Speaks the HTTP API of Pusher Channels.
@@ -167,6 +170,11 @@ impl Doc {
     /// An answer whose schema is not worth a name.
     pub(super) fn answers_json(self, status: u16, description: &str, schema: Value) -> Self {
         self.responds(status, description, "application/json", read(schema))
+    }
+
+    /// An answer of JSON objects, each on its line.
+    pub(super) fn answers_lines(self, status: u16, description: &str) -> Self {
+        self.responds(status, description, LINES, read(json!({ "type": "string" })))
     }
 
     pub(super) fn refuses(self, status: u16, why: &str) -> Self {

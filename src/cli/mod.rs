@@ -2,23 +2,24 @@
 //!
 //! Must not know: how the server does what it is asked for; it configures, starts, asks and prints.
 
-mod check;
 mod address;
 mod channels;
+mod check;
 mod client;
 mod completions;
 mod dev;
-mod logging;
-mod nodes;
-mod reload;
 mod health;
 mod keys;
 mod link;
+mod logging;
+mod nodes;
 mod place;
 mod print;
 mod pusher;
+mod reload;
 mod serve;
 mod subscribe;
+mod tail;
 mod trigger;
 mod webhooks;
 
@@ -46,6 +47,7 @@ enum Command {
     Trigger(trigger::Trigger),
     Subscribe(subscribe::Subscribe),
     Channels(channels::Channels),
+    Tail(tail::Tail),
     Health(health::Health),
     Nodes(nodes::Nodes),
     Webhooks(webhooks::Webhooks),
@@ -64,6 +66,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Trigger(trigger) => trigger.run(),
             Command::Subscribe(subscribe) => subscribe.run(),
             Command::Channels(channels) => channels.run(),
+            Command::Tail(tail) => tail.run(),
             Command::Health(health) => health.run(),
             Command::Nodes(nodes) => nodes.run(),
             Command::Webhooks(webhooks) => webhooks.run(),

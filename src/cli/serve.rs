@@ -1,10 +1,10 @@
 //! `fanfare serve`.
 
-use super::logging::{Logging, Switches};
-use super::reload::Reload;
 use super::dev;
+use super::logging::{Logging, Switches};
 use super::place::Place;
 use super::print::{complain, refuse, say};
+use super::reload::Reload;
 use crate::config::{Config, Report, Sources};
 use crate::server::{Bus, Fatal, Server};
 use std::io;

@@ -24,6 +24,7 @@ mod transitions;
 mod users;
 
 use crate::app::App;
+use crate::feed::Feed;
 use crate::metrics::AppMetrics;
 use crate::protocol::presence::Member;
 use crate::protocol::{ChannelName, CloseCode, Frame, SocketId, UserId};
@@ -73,6 +74,7 @@ pub struct Hub {
     activity: Activity,
     journal: Journal,
     transitions: Transitions,
+    feed: Arc<Feed>,
     /// Channels whose subscribers are to be told later how many they are.
     tallies: Mutex<Vec<Arc<Channel>>>,
     totals: Totals,
@@ -99,12 +101,14 @@ pub struct Reach {
 impl Hub {
     /// An empty hub for `app`, started at `now`.
     pub fn new(app: Arc<App>, metrics: Arc<AppMetrics>, now: Instant) -> Self {
+        let feed = Arc::<Feed>::default();
         Self {
             cache: Cache::new(&app.limits),
             arrivals: Arrivals::new(&app.limits),
             events: Rate::new(app.limits.events_per_second),
             reads: Rate::new(app.limits.reads_per_second),
-            transitions: Transitions::new(&app),
+            transitions: Transitions::new(&app, feed.clone()),
+            feed,
             app: ArcSwap::new(app),
             shut: Mutex::default(),
             metrics,
@@ -121,6 +125,11 @@ impl Hub {
     /// The app whose hub this is, as it is configured now.
     pub fn app(&self) -> Guard<Arc<App>> {
         self.app.load()
+    }
+
+    /// Where what happens in the app is told.
+    pub fn feed(&self) -> &Arc<Feed> {
+        &self.feed
     }
 
     /// Takes note of how the app is configured from now on. Those who are here stay; what they have been told and given

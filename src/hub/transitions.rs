@@ -3,9 +3,11 @@
 //! moments, one may see both steps and another none.
 
 use crate::app::{App, EventKind};
+use crate::feed::{Feed, Happening};
 use crate::protocol::{ChannelKind, ChannelName, UserId};
 use indexmap::IndexSet;
 use parking_lot::{Mutex, RwLock};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
@@ -56,6 +58,7 @@ struct Wanted {
 #[derive(Debug)]
 pub(super) struct Transitions {
     wanted: RwLock<Wanted>,
+    feed: Arc<Feed>,
     dropped: AtomicBool,
     state: Mutex<State>,
 }
@@ -65,6 +68,20 @@ struct State {
     queue: Vec<Transition>,
     missed: IndexSet<ChannelName>,
     waker: Option<Waker>,
+}
+
+impl Change {
+    /// What the feed tells of it.
+    fn told(&self, channel: &ChannelName) -> Option<Happening> {
+        let (channel, user) = (channel.as_str().to_owned(), |user: &UserId| user.as_str().to_owned());
+        Some(match self {
+            Self::Occupied => Happening::Occupied { channel },
+            Self::Vacated => Happening::Vacated { channel },
+            Self::MemberAdded(id) => Happening::MemberAdded { channel, user_id: user(id) },
+            Self::MemberRemoved(id) => Happening::MemberRemoved { channel, user_id: user(id) },
+            Self::Counted(_) | Self::Missed | Self::Filled => return None,
+        })
+    }
 }
 
 impl Wanted {
@@ -80,10 +97,10 @@ impl Wanted {
 }
 
 impl Transitions {
-    /// Those that the webhooks of `app` tell of.
-    pub(super) fn new(app: &App) -> Self {
+    /// Those that the webhooks of `app` tell of; `feed` tells of them as they happen.
+    pub(super) fn new(app: &App, feed: Arc<Feed>) -> Self {
         let wanted = RwLock::new(Wanted::by(app));
-        Self { wanted, dropped: AtomicBool::new(false), state: Mutex::default() }
+        Self { wanted, feed, dropped: AtomicBool::new(false), state: Mutex::default() }
     }
 
     /// Takes note of what the webhooks of `app` tell of from now on. What became of it before is not known, and how all
@@ -100,9 +117,12 @@ impl Transitions {
 
     /// Takes note of who came or went. To be called under the channel's lock, so that it is noted in its order.
     pub(super) fn note(&self, channel: &ChannelName, change: impl FnOnce() -> Change) {
-        let wanted = self.wanted();
-        if (wanted.channels || wanted.members) && !channel.is_user() {
+        let (wanted, is_watched) = (self.wanted(), self.feed.is_watched());
+        if (wanted.channels || wanted.members || is_watched) && !channel.is_user() {
             let change = change();
+            if is_watched && let Some(happening) = change.told(channel) {
+                self.feed.tell(|| happening);
+            }
             let is_wanted = match change {
                 Change::MemberAdded(_) | Change::MemberRemoved(_) => wanted.members,
                 _ => wanted.channels,
@@ -181,7 +201,7 @@ mod tests {
 
     fn transitions(events: &[EventKind]) -> Transitions {
         let webhooks = Endpoints::new([Endpoint { events: events.to_vec(), ..Endpoint::default() }]);
-        Transitions::new(&App { webhooks, ..App::new("1", "key", "secret") })
+        Transitions::new(&App { webhooks, ..App::new("1", "key", "secret") }, Arc::default())
     }
 
     fn name(name: &str) -> ChannelName {
@@ -190,7 +210,7 @@ mod tests {
 
     #[test]
     fn nothing_is_noted_that_nobody_is_told() {
-        let transitions = Transitions::new(&App::new("1", "key", "secret"));
+        let transitions = Transitions::new(&App::new("1", "key", "secret"), Arc::default());
         transitions.note(&name("a"), || panic!("nobody is told"));
         transitions.count(&name("a"), || panic!("nobody is told"));
         transitions.miss(&name("cache-a"));

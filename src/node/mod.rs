@@ -10,6 +10,7 @@ mod transitions;
 use crate::app::{App, Apps};
 use crate::cluster::Cluster;
 pub use crate::cluster::{Identity, Pin, Pinned};
+use crate::feed::{Feed, Happening, Payload};
 pub use crate::hub::Registration as Connection;
 pub use crate::hub::{Cached, Change, Counts, Filter, Listed, Online, Outbox, Page, Reach, Stats, Transition, Volume};
 use crate::hub::{Full, Hub, Hubs, SignIn, Subscription};
@@ -300,6 +301,7 @@ impl Node {
                 reach
             }
         };
+        hub.feed().tell(|| event.published(&reach));
         event.log(app, &reach);
         reach
     }
@@ -318,6 +320,7 @@ impl Node {
             }
         };
         self.tell_of_client_event(app, &event);
+        hub.feed().tell(|| event.said(&reach));
         event.log(app, &reach);
         reach
     }
@@ -354,6 +357,29 @@ impl Node {
         self.hubs.all().values().map(|hub| hub.channels()).sum()
     }
 
+    /// Where what happens in the app on this node is told.
+    pub fn feed(&self, app: &App) -> Arc<Feed> {
+        self.hub(app).feed().clone()
+    }
+
+    /// Ends everybody's watching, because the node stops.
+    pub fn end_feeds(&self) {
+        self.hubs.all().values().for_each(|hub| hub.feed().end());
+    }
+
+    /// Tells the feed of a connection to the app with this key that was refused. `ip` is asked for only if somebody hears
+    /// of it.
+    pub fn turned_away(&self, key: Option<&str>, visitor: Visitor<'_>, close: CloseCode) {
+        if let Some(app) = key.and_then(|key| self.app_by_key(key)) {
+            self.feed(&app).tell(|| Happening::TurnedAway {
+                ip: visitor.address.map(|address| address.to_string()),
+                origin: visitor.origin.map(str::to_owned),
+                code: close.code(),
+                reason: close.reason(),
+            });
+        }
+    }
+
     /// Every connection's outbox, to close them all.
     pub fn outboxes(&self) -> Vec<Arc<Outbox>> {
         self.hubs.all().values().flat_map(|hub| hub.outboxes()).collect()
@@ -367,6 +393,29 @@ impl Node {
 impl Event<'_> {
     fn frame(&self) -> Frame {
         Frame::event(self.channel, self.name, self.data, self.user_id)
+    }
+
+    /// What the feed tells of what a back end has published.
+    fn published(&self, reach: &Reach) -> Happening {
+        Happening::Published {
+            channel: self.channel.as_str().to_owned(),
+            event: self.name.to_owned(),
+            except: self.except.map(|socket| socket.to_string()),
+            connections: reach.connections,
+            payload: Payload::of(&text(self.data).unwrap_or_default()),
+        }
+    }
+
+    /// What the feed tells of what a client has said.
+    fn said(&self, reach: &Reach) -> Happening {
+        Happening::ClientEvent {
+            socket_id: self.except.map(|socket| socket.to_string()),
+            user_id: self.user_id.map(|user| user.as_str().to_owned()),
+            channel: self.channel.as_str().to_owned(),
+            event: self.name.to_owned(),
+            connections: reach.connections,
+            payload: Payload::of(&text(self.data).unwrap_or_default()),
+        }
     }
 
     fn log(&self, app: &App, reach: &Reach) {

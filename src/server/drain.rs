@@ -84,6 +84,8 @@ impl Drain {
         drop(listener);
         http.tasks.close();
         http.stop.cancel();
+        // Their answers have no end of their own.
+        node.end_feeds();
         tokio::select! {
             () = http.tasks.wait() => {}
             () = sleep_until(deadline) => {}

@@ -138,7 +138,7 @@ impl Server {
                 (node, Some(cluster))
             }
         };
-        let told = node.apps();
+        let told: Vec<_> = node.apps().into_iter().map(|app| (app.clone(), node.feed(&app))).collect();
         let (log, wishes) = cluster.as_ref().map(|_| mpsc::unbounded_channel()).unzip();
         let webhooks = Webhooks::new(node.identity().id, &config.webhooks, &told, node.metrics().clone(), log);
         let (webhooks, telling) = webhooks.map_err(Fatal::Settings)?.unzip();

@@ -7,9 +7,10 @@ mod limits;
 mod tests;
 
 use crate::app::{App, ClientEvents};
+use crate::feed::Happening;
 use crate::hub::{Outbox, Subscription};
 use crate::metrics::{AppMetrics, Limited};
-use crate::node::{Connection, Denied, Event, Node, Pinned, Reach, Subscribed};
+use crate::node::{Connection, Denied, Event, Node, Pinned, Reach, Subscribed, Visitor};
 use crate::protocol::command::{ClientEvent, Signin, Subscribe};
 use crate::protocol::presence::Member;
 use crate::protocol::{ChannelKind, ChannelName, CloseCode, Command, Frame, Refusal, Rejection, Stamp, json};
@@ -21,6 +22,9 @@ use tokio::time::Instant;
 
 /// Silence after which a client too old to be probed is let go (P5).
 const OLD_CLIENT_SILENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How much of a client's own words the feed repeats, in an error.
+const SHOWN_CHARS: usize = 1000;
 
 /// The state of one accepted connection, owned by its task. Dropping it leaves every channel.
 #[derive(Debug)]
@@ -209,16 +213,35 @@ impl Session {
         }
     }
 
-    /// Takes note that the connection has ended: closed by the server, or else by the client.
+    /// Takes note of who has connected.
+    pub fn began(&self, visitor: Visitor<'_>) {
+        self.connection.hub().feed().tell(|| Happening::Connected {
+            socket_id: self.id(),
+            ip: visitor.address.map(|address| address.to_string()),
+            origin: visitor.origin.map(str::to_owned),
+        });
+    }
+
+    /// Takes note that the connection has ended: with `close`, or else by the client.
     pub fn ended(&self, close: Option<CloseCode>) {
         self.connection.ended(close);
-        let how = close.map_or("by the client", CloseCode::reason);
-        tracing::debug!(
-            app.id = self.app().id,
-            socket.id = %self.connection.socket(),
-            code = close.map(CloseCode::code),
-            "connection ended: {how}"
-        );
+        let reason = close.map_or("the client closed the connection, or is gone", CloseCode::reason);
+        self.tell_of_end(close.map(CloseCode::code), reason);
+    }
+
+    fn tell_of_end(&self, code: Option<u16>, reason: &'static str) {
+        tracing::debug!(app.id = self.app().id, socket.id = %self.connection.socket(), code, "connection ended: {reason}");
+        let feed = self.connection.hub().feed();
+        for subscription in &self.subscriptions {
+            feed.tell(|| self.left(subscription));
+        }
+        feed.tell(|| Happening::Disconnected {
+            socket_id: self.id(),
+            user_id: self.user.as_ref().map(|user| user.id.as_str().to_owned()),
+            code,
+            reason,
+            ms: u64::try_from(self.outbox().since().elapsed().as_millis()).unwrap_or(u64::MAX),
+        });
     }
 
     /// Takes note that frames were written, of which the oldest event was published at `stamp`.
@@ -226,9 +249,20 @@ impl Session {
         self.connection.hub().written(stamp, now.into_std());
     }
 
+    /// The connection's id, for the feed.
+    fn id(&self) -> String {
+        self.connection.socket().to_string()
+    }
+
+    fn left(&self, subscription: &Subscription) -> Happening {
+        let (channel, user_id) = place(subscription);
+        Happening::Unsubscribed { socket_id: self.id(), channel, user_id }
+    }
+
     /// Takes note that a write to the connection took too long, and that it is given up.
     pub fn gave_up(&self) {
         self.connection.gave_up();
+        self.tell_of_end(None, "a write to the connection took too long");
     }
 
     /// The error that clients of protocol 4 and 5 read before they are closed; later ones read the close code (1.2).
@@ -253,7 +287,10 @@ impl Session {
             Err(Denied::Told(refusal)) => {
                 tracing::debug!(socket.id = %self.connection.socket(), "no subscription to {}", json::one_line(&asked.channel));
                 self.send(Frame::subscription_error(&asked.channel, &refusal));
-                return Err(Rejection::new(refusal.message).into());
+                // What a client did not get it is told twice, and others once.
+                let rejection = Rejection::new(refusal.message);
+                self.refuse(&rejection, Some(&asked.channel));
+                return Ok(Next::Nothing);
             }
         };
         let (socket, channel) = (self.connection.socket(), subscription.channel());
@@ -261,6 +298,10 @@ impl Session {
         if channel.kind().is_guarded() {
             self.authorize_by = None;
         }
+        self.connection.hub().feed().tell(|| {
+            let (channel, user_id) = place(&subscription);
+            Happening::Subscribed { socket_id: self.id(), channel, user_id }
+        });
         // Most connections have few channels, so the list does not start with room for four.
         if self.subscriptions.is_empty() {
             self.subscriptions.reserve_exact(1);
@@ -278,6 +319,10 @@ impl Session {
             "signed in as {}",
             user.id.as_str()
         );
+        self.connection
+            .hub()
+            .feed()
+            .tell(|| Happening::SignedIn { socket_id: self.id(), user_id: user.id.as_str().to_owned() });
         self.authorize_by = None;
         self.is_used = true;
         self.user = Some(Box::new(user));
@@ -289,7 +334,8 @@ impl Session {
             let message = format!("No current subscription to channel {channel:.200}, or subscription in progress");
             return Err(Rejection::new(message));
         };
-        self.subscriptions.swap_remove(at);
+        let subscription = self.subscriptions.swap_remove(at);
+        self.connection.hub().feed().tell(|| self.left(&subscription));
         Ok(())
     }
 
@@ -349,6 +395,11 @@ impl Session {
     }
 
     fn reject(&self, rejection: &Rejection) {
+        self.refuse(rejection, None);
+    }
+
+    /// Tells the client that it does not get what it asked for, on a channel or not.
+    fn refuse(&self, rejection: &Rejection, channel: Option<&str>) {
         tracing::debug!(
             app.id = self.app().id,
             socket.id = %self.connection.socket(),
@@ -357,6 +408,12 @@ impl Session {
             json::one_line(&rejection.message)
         );
         self.send(Frame::rejection(rejection));
+        self.connection.hub().feed().tell(|| Happening::Rejected {
+            socket_id: self.id(),
+            channel: channel.map(|name| name.chars().take(SHOWN_CHARS).collect()),
+            code: rejection.code,
+            message: rejection.message.chars().take(SHOWN_CHARS).collect(),
+        });
     }
 
     /// Queues an answer. One that is one too many closes the connection, as an event would.
@@ -370,6 +427,12 @@ impl Next {
     fn after(reach: Reach) -> Self {
         reach.crowded.map_or(Self::Nothing, Self::Relieve)
     }
+}
+
+/// Where a subscription is, and as which member.
+fn place(subscription: &Subscription) -> (String, Option<String>) {
+    let member = subscription.member().map(|user| user.as_str().to_owned());
+    (subscription.channel().as_str().to_owned(), member)
 }
 
 /// See [`Session::farewell`]; also for connections that never became a session.

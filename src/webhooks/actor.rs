@@ -79,10 +79,11 @@ impl Actor {
         let schedule = Schedule::new(&settings.retry_after_secs, settings.retry_for());
         let mut senders = JoinSet::new();
         for ((app, endpoint), queue) in &shared.queues {
-            let app = shared.apps[app].clone();
+            let (app, feed) = (shared.apps[app].clone(), shared.feeds[app].clone());
             let sender = Sender {
                 courier: couriers[usize::from(app.features.private_webhook_targets)].clone(),
                 app,
+                feed,
                 endpoint: endpoint.clone(),
                 queue: queue.clone(),
                 schedule: schedule.clone(),

@@ -36,6 +36,7 @@ mod tests;
 mod view;
 
 use crate::app::{App, Endpoint, EventKind};
+use crate::feed::Feed;
 use crate::hub::Transition;
 use crate::metrics::Metrics;
 use crate::protocol::NodeId;
@@ -70,6 +71,8 @@ pub struct Webhooks(Arc<Shared>);
 struct Shared {
     inputs: mpsc::Sender<Input>,
     apps: HashMap<String, Arc<App>>,
+    /// By app.
+    feeds: HashMap<String, Arc<Feed>>,
     /// By app and endpoint.
     queues: HashMap<(String, String), Arc<Queue>>,
     metrics: Arc<Metrics>,
@@ -127,17 +130,18 @@ pub struct Status {
 pub struct Silent;
 
 impl Webhooks {
-    /// Those of `apps`, on the node `me`, and the task that does the work; `None` if there are none. Among nodes that act as
+    /// Those of `apps`, each with where it is told what happens in it, on the node `me`, and the task that does the work; `None` if there are none. Among nodes that act as
     /// one, what is asked of the log that they share goes to `log`. Fails on settings that could never work.
     pub fn new(
         me: NodeId,
         settings: &crate::config::Webhooks,
-        apps: &[Arc<App>],
+        apps: &[(Arc<App>, Arc<Feed>)],
         metrics: Arc<Metrics>,
         log: Option<mpsc::UnboundedSender<Wish>>,
     ) -> Result<Option<(Self, Actor)>, String> {
-        let apps: HashMap<_, _> =
-            apps.iter().filter(|app| !app.webhooks.is_empty()).map(|app| (app.id.clone(), app.clone())).collect();
+        let told = apps.iter().filter(|(app, _)| !app.webhooks.is_empty());
+        let feeds = told.clone().map(|(app, feed)| (app.id.clone(), feed.clone())).collect();
+        let apps: HashMap<_, _> = told.map(|(app, _)| (app.id.clone(), app.clone())).collect();
         if apps.is_empty() {
             return Ok(None);
         }
@@ -166,7 +170,7 @@ impl Webhooks {
         let ids =
             |app: &Arc<App>| app.webhooks.iter().map(|(id, _)| (app.id.clone(), id.to_owned())).collect::<Vec<_>>();
         let queues = apps.values().flat_map(ids).map(|key| (key, Arc::<Queue>::default())).collect();
-        let webhooks = Self(Arc::new(Shared { inputs, apps, queues, metrics }));
+        let webhooks = Self(Arc::new(Shared { inputs, apps, feeds, queues, metrics }));
         let actor = Actor::new(&webhooks, me, settings, &tls, claim, received, log);
         Ok(Some((webhooks, actor)))
     }

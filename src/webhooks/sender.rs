@@ -8,6 +8,7 @@ use super::request::Request;
 use super::schedule::Schedule;
 use super::{Input, unix_ms};
 use crate::app::App;
+use crate::feed::{Feed, Happening};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -24,6 +25,8 @@ const BATCH_LOOK: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct Sender {
     pub(super) app: Arc<App>,
+    /// Where it is told what happens in the app.
+    pub(super) feed: Arc<Feed>,
     /// The endpoint's id.
     pub(super) endpoint: String,
     pub(super) queue: Arc<Queue>,
@@ -76,6 +79,7 @@ impl Sender {
                 took: now - start,
                 again_in: None,
             };
+            self.feed.tell(|| self.happening(&attempt));
             let Some(failure) = attempt.failure.clone() else {
                 self.queue.attempted(attempt, &sent.events, now);
                 streak = None;
@@ -128,6 +132,19 @@ impl Sender {
                 failed
             }
             _ => Request::new(&self.app, &self.endpoint, events),
+        }
+    }
+
+    /// What the feed tells of an attempt.
+    fn happening(&self, attempt: &Attempt) -> Happening {
+        Happening::Webhook {
+            endpoint: self.endpoint.clone(),
+            delivery: attempt.delivery.clone(),
+            events: attempt.events,
+            attempt: attempt.attempt,
+            status: attempt.status,
+            error: attempt.failure.clone(),
+            ms: u64::try_from(attempt.took.as_millis()).unwrap_or(u64::MAX),
         }
     }
 

@@ -23,13 +23,14 @@ async fn every_operation_is_a_route_that_answers_as_documented() {
     let server = TestServer::start();
     let document = document(&server, "/openapi.json").await;
     assert_eq!(document["openapi"], "3.1.0");
-    let mut http = server.http().await;
     for (method, path, operation) in operations(&document) {
+        let mut http = server.http().await;
         let target = path.replace("{app_id}", "3").replace("{channel}", "presence-a").replace("{user_id}", "1");
         let body = if method == "POST" { "{}" } else { "" };
         let unsigned = http.request(&method, &target, "").await;
-        let signed = http.signed(&method, &target, body).await;
         let wrong = http.request("DELETE", &target, "").await;
+        // Last, as an answer may have no end.
+        let signed = http.signed(&method, &target, body).await;
         assert_eq!(wrong.status, 405, "{target}");
         assert_eq!(unsigned.status, if operation["security"].is_null() { 200 } else { 401 }, "{method} {target}");
         for answer in [unsigned, signed, wrong] {

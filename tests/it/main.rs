@@ -27,5 +27,6 @@ mod slow;
 mod stop;
 mod subscribe;
 mod support;
+mod tail;
 mod users;
 mod webhooks;

@@ -90,6 +90,7 @@ async fn open(
     match admit(&node, &handshake, key.as_deref()) {
         Ok(connection) => {
             let session = Session::new(node, connection, handshake.version());
+            session.began(handshake.visitor());
             let socket = socket::open(stream, read_ahead, session.app().limits.max_message_bytes).await;
             Some((socket, session))
         }
@@ -103,6 +104,7 @@ async fn open(
                 "connection refused: {}",
                 close.reason()
             );
+            node.turned_away(key.as_deref(), handshake.visitor(), close);
             let last: Vec<_> = farewell(handshake.version(), close).into_iter().chain([Frame::close(close)]).collect();
             socket::hang_up(stream, &last).await;
             None

@@ -1,6 +1,7 @@
 //! The commands that talk to a running server, run as people run them.
 
 mod asking;
+mod following;
 mod listening;
 
 use crate::binary::{Folder, Running};
