@@ -146,7 +146,8 @@
 //!   project's own. Only the encoder is used: numbers are read from our counters when it asks. What the system says of the
 //!   process is read from `/proc` here, because the crates for that build on Linux alone.
 //! * `mimalloc` is the allocator of the static binary alone (otherwise: musl's, which has one lock for all threads).
-//! * `clap_complete` writes completions for shells (otherwise: five languages by hand).
+//! * `clap_complete` writes completions for shells (otherwise: five languages by hand). `httpdate` reads the clock of whoever
+//!   answers (otherwise: a calendar), and `rcgen` makes the tests' certificates (otherwise: `openssl` run as a program).
 //! * `redis` speaks to Redis and Valkey (otherwise: RESP3 by hand): it is alive, hands on whatever a server pushes, and
 //!   leaves connecting anew to its user, who must know when messages may have been lost. `rustls` with `ring` is its
 //!   TLS, which builds without `cmake` and a C++ compiler.

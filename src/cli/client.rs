@@ -8,7 +8,7 @@ use futures_util::stream;
 use http_body_util::{BodyExt, Either, Full, Limited, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, USER_AGENT};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::process::ExitCode;
@@ -94,14 +94,45 @@ impl Question<'_> {
     }
 }
 
+/// An answer, whatever its status.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) text: String,
+}
+
+/// What is answered to one request for a path and query, whatever that is.
+pub(super) async fn exchange(server: &Target, path: &str) -> Result<Answer, Failure> {
+    let place = server.address.authority();
+    let asked = async {
+        let answer = request(server, Method::GET, path, "").await?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let text = String::from_utf8_lossy(&whole(&place, answer).await?).trim().to_owned();
+        Ok(Answer { status, headers, text })
+    };
+    timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(Failure::Late(place.clone())))
+}
+
 /// What the server answers to an unsigned question, such as `/up`.
 pub(super) async fn get(target: &Target, route: &str) -> Result<Bytes, Failure> {
     let answer = send(target, Method::GET, &format!("{}{route}", target.address.path), "").await?;
     whole(&target.address.authority(), answer).await
 }
 
-/// Makes one request for a path and query.
+/// Makes one request for a path and query; an answer that is no good one is a failure.
 async fn send(server: &Target, method: Method, target: &str, body: &str) -> Result<Response<Incoming>, Failure> {
+    let answer = request(server, method, target, body).await?;
+    if answer.status().is_success() {
+        return Ok(answer);
+    }
+    let (place, status) = (server.address.authority(), answer.status());
+    let text = whole(&place, answer).await?;
+    Err(Failure::Refused(place, status, String::from_utf8_lossy(&text).trim().to_owned()))
+}
+
+/// Makes one request for a path and query.
+async fn request(server: &Target, method: Method, target: &str, body: &str) -> Result<Response<Incoming>, Failure> {
     let place = server.address.authority();
     let link = server.connect().await?;
     let broken = |error| Failure::Broken(place.clone(), error);
@@ -123,13 +154,7 @@ async fn send(server: &Target, method: Method, target: &str, body: &str) -> Resu
         .body(body)
         .map_err(|error| Failure::Other(format!("no request can be made to {place}{target}: {error}")))?;
     hyper::ext::on_informational(&mut request, move |_| wanted.notify_one());
-    let answer = sender.send_request(request).await.map_err(broken)?;
-    if answer.status().is_success() {
-        return Ok(answer);
-    }
-    let status = answer.status();
-    let text = whole(&place, answer).await?;
-    Err(Failure::Refused(place, status, String::from_utf8_lossy(&text).trim().to_owned()))
+    sender.send_request(request).await.map_err(broken)
 }
 
 /// A body that waits until it is wanted.

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// How long connecting may take, TLS included.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -63,23 +64,32 @@ impl Target {
     }
 
     async fn link(&self) -> Result<Link, Unreachable> {
-        let (host, place) = (&self.address.host, || self.address.authority());
-        let connected = TcpStream::connect((&**host, self.address.port)).await;
-        let stream = connected.map_err(|error| Unreachable::Refused(place(), error))?;
+        Ok(if self.address.secure { Box::new(self.secured().await?) } else { Box::new(self.plain().await?) })
+    }
+
+    async fn plain(&self) -> Result<TcpStream, Unreachable> {
+        let connected = TcpStream::connect((&*self.address.host, self.address.port)).await;
+        let stream = connected.map_err(|error| Unreachable::Refused(self.address.authority(), error))?;
         // Small messages that wait for answers: there is nothing to gather.
         let _ = stream.set_nodelay(true);
-        if !self.address.secure {
-            return Ok(Box::new(stream));
-        }
-        let name = ServerName::try_from(host.clone());
-        let name = name.map_err(|error| Unreachable::Tls(place(), io::Error::other(error)))?;
-        let secured = TlsConnector::from(self.tls.clone()).connect(name, stream).await;
-        Ok(Box::new(secured.map_err(|error| Unreachable::Tls(place(), error))?))
+        Ok(stream)
+    }
+
+    async fn secured(&self) -> Result<TlsStream<TcpStream>, Unreachable> {
+        let failed = |error| Unreachable::Tls(self.address.authority(), error);
+        let name = ServerName::try_from(self.address.host.clone()).map_err(|error| failed(io::Error::other(error)))?;
+        TlsConnector::from(self.tls.clone()).connect(name, self.plain().await?).await.map_err(failed)
     }
 }
 
+/// Connects with TLS, to look at what is said about it.
+pub(super) async fn connect_tls(target: &Target) -> Result<TlsStream<TcpStream>, Unreachable> {
+    let late = |_| Unreachable::Late(target.address.authority());
+    timeout(PATIENCE, target.secured()).await.map_err(late)?
+}
+
 /// Believes the authorities in the PEM file `ca`, or those that browsers know.
-pub(super) fn trust(ca: Option<&Path>) -> Result<ClientConfig, String> {
+fn trust(ca: Option<&Path>) -> Result<ClientConfig, String> {
     let builder = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()));
     let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
     let Some(path) = ca else { return Ok(builder.with_webpki_roots().with_no_client_auth()) };

@@ -8,6 +8,7 @@ mod check;
 mod client;
 mod completions;
 mod dev;
+mod doctor;
 mod health;
 mod keys;
 mod link;
@@ -49,6 +50,7 @@ enum Command {
     Channels(channels::Channels),
     Tail(tail::Tail),
     Health(health::Health),
+    Doctor(doctor::Doctor),
     Nodes(nodes::Nodes),
     Webhooks(webhooks::Webhooks),
     Completions(completions::Completions),
@@ -68,6 +70,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Channels(channels) => channels.run(),
             Command::Tail(tail) => tail.run(),
             Command::Health(health) => health.run(),
+            Command::Doctor(doctor) => doctor.run(),
             Command::Nodes(nodes) => nodes.run(),
             Command::Webhooks(webhooks) => webhooks.run(),
             Command::Completions(completions) => completions.run(Cli::command()),

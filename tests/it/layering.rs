@@ -88,6 +88,7 @@ const FENCES: &[(&str, &[&str])] = &[
             "server",
             "cli/address.rs",
             "cli/client.rs",
+            "cli/doctor",
             "cli/link.rs",
             "cli/tail.rs",
             "webhooks/deliver.rs",
@@ -120,7 +121,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("redis::", &["broker/redis"]),
     (
         "rustls",
-        &["broker/nats", "broker/redis", "cli/link.rs", "server/tls.rs", "webhooks/actor.rs", "webhooks/deliver.rs"],
+        &["broker/nats", "broker/redis", "cli/doctor/tls.rs", "cli/link.rs", "server/tls.rs", "webhooks/actor.rs", "webhooks/deliver.rs"],
     ),
     (
         "tokio",
@@ -169,6 +170,7 @@ const FENCES: &[(&str, &[&str])] = &[
             "monitor/process.rs",
             "server",
             "cli/client.rs",
+            "cli/doctor",
             "cli/print.rs",
         ],
     ),
@@ -182,10 +184,12 @@ const FENCES: &[(&str, &[&str])] = &[
             "node",
             "server",
             "cli/client.rs",
+            "cli/doctor",
             "cli/print.rs",
         ],
     ),
     ("hashlink", &["expiring.rs"]),
+    ("httpdate", &["cli/doctor"]),
     (
         "Instant",
         &[

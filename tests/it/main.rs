@@ -15,6 +15,7 @@ mod client_events;
 mod cluster;
 mod config_file;
 mod connect;
+mod doctor;
 mod flood;
 mod layering;
 mod logs;
