@@ -2,7 +2,7 @@
 
 use super::client::{Failure, Question, block_on};
 use super::place::{Remote, Server};
-use super::print::{fail, plain, put, refuse};
+use super::print::{complain, fail, plain, put, refuse};
 use crate::feed::KINDS;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -105,6 +105,9 @@ async fn follow(server: &Server, asked: &Asked, json: bool, mut left: Option<u64
         let Ok(record) = serde_json::from_str::<Map<String, Value>>(&line) else {
             return Err(Failure::Other(format!("the server says {line:.200}, which is no JSON object")));
         };
+        if let Some(nodes @ 2..) = record.get("nodes").and_then(Value::as_u64) {
+            complain(&format!("this is one of {nodes} servers: ask each of them, with --url, for what happens there"));
+        }
         if put(&if json { line } else { shown(&record) }).is_err() {
             return Ok(());
         }

@@ -106,7 +106,14 @@ impl Doctor {
         let target = Target::new(public.clone(), self.ca_file.as_deref())?;
         let local = Target { address: local, tls: target.tls.clone() };
         let server = Server { target: target.clone(), apps: config.apps };
-        let app = server.app(self.app.as_deref())?;
+        let app = match server.app(self.app.as_deref()) {
+            Ok(app) => app,
+            Err(why) => {
+                let fix = "name one of them with --app, or set enabled = true for one in the config file";
+                report.wrong("app", why, "[[apps]]", fix);
+                return Ok(Some(public.to_string()));
+            }
+        };
         let site = Site { target, app, origin: origin(self.origin, &env) };
         page::origin(&site, report);
         let pages = settings::pages(&env, app, &config.server.path, report);
@@ -132,7 +139,7 @@ impl Doctor {
 /// The page that connects: the one that is named, or else the app's own.
 fn origin(named: Option<String>, env: &Env) -> Option<(String, String)> {
     if let Some(named) = named {
-        return Some((named, "--origin".to_owned()));
+        return Some((named.trim_end_matches('/').to_owned(), "--origin".to_owned()));
     }
     let url = env.get("APP_URL")?;
     let (scheme, rest) = url.text.split_once("://")?;

@@ -3,7 +3,7 @@
 use super::proxy::{Proxy, Rules};
 use super::{Found, env};
 use crate::binary::Folder;
-use crate::cli::Site;
+use crate::cli::{Site, fails};
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, crypto};
@@ -64,6 +64,26 @@ async fn a_full_chain_is_right_and_a_part_of_it_is_not() {
     part.is_wrong("tls", &["without the intermediate one", "fullchain.pem"]);
     let stranger = found(speaking(&certificate, &key, &[&between.0]), None).await;
     stranger.is_wrong("tls", &["of an authority that is not a public one", "--ca-file"]);
+}
+
+/// Any command that talks to a server believes the same authorities.
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_reach_a_server_over_tls() {
+    let (root, key) = (authority("root", None), KeyPair::generate().unwrap());
+    let certificate = named("leaf", &[HERE]).signed_by(&key, &root.1).unwrap();
+    let site = Site::start("");
+    let proxy = Proxy::start(&site.port, speaking(&certificate, &key, &[])).await;
+    let url = format!("https://127.0.0.1:{}", proxy.port());
+    site.folder.write("root.pem", &root.0.pem());
+    let run = |args: &[&str], more: &[&str]| {
+        tokio::task::block_in_place(|| site.folder.output(&[args, &["--url", &url], more].concat()))
+    };
+    let trusting = ["--ca-file", "root.pem"];
+    for args in [&["trigger", "a", "b"][..], &["channels"], &["health"], &["subscribe", "private-a", "--for", "1"]] {
+        let output = run(args, &trusting);
+        assert!(output.status.success(), "{args:?} {output:?}");
+    }
+    fails(&run(&["trigger", "a", "b"], &[]), 1, &["cannot speak TLS", "UnknownIssuer"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

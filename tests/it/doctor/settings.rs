@@ -28,6 +28,8 @@ fn credentials_are_others_than_the_servers() {
         assert!(parts.iter().all(|part| wrong[0].1.contains(part)), "{wrong:?}");
         assert!(!found.json.to_string().contains("hidden"), "{:#}", found.json);
     };
+    let nobody = Found::with(&env(&site.port, &site.port), &["--app", "9"]);
+    nobody.is_wrong("app", &["no app of the configuration has the id \\\"9\\\"", "--app"]);
     check("SECRET=secret", "SECRET=hidden", "secret", &["another secret", "REVERB_APP_SECRET"]);
     check("KEY=key", "KEY=other", "app", &["does not know the key other", "REVERB_APP_KEY"]);
     check("APP_ID=1", "APP_ID=2", "app", &["no app 2", "REVERB_APP_ID"]);
