@@ -13,12 +13,12 @@ impl Config {
     pub fn place(sources: &Sources) -> Result<Server, Error> {
         match Self::load(sources) {
             Ok(config) => Ok(config.server),
-            Err(error) => {
+            Err(_) => {
                 // With an app that nobody has, everything else is read and checked as always.
                 let mut sources = sources.clone();
                 let named = ["app.id", "app.key", "app.secret"].map(|key| (key, "-".to_owned(), "no option"));
                 sources.flags.extend(named);
-                Self::load(&sources).map(|config| config.server).map_err(|_| error)
+                Self::load(&sources).map(|config| config.server)
             }
         }
     }

@@ -121,7 +121,15 @@ const FENCES: &[(&str, &[&str])] = &[
     ("redis::", &["broker/redis"]),
     (
         "rustls",
-        &["broker/nats", "broker/redis", "cli/doctor/tls.rs", "cli/link.rs", "server/tls.rs", "webhooks/actor.rs", "webhooks/deliver.rs"],
+        &[
+            "broker/nats",
+            "broker/redis",
+            "cli/doctor/tls.rs",
+            "cli/link.rs",
+            "server/tls.rs",
+            "webhooks/actor.rs",
+            "webhooks/deliver.rs",
+        ],
     ),
     (
         "tokio",

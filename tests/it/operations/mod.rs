@@ -2,9 +2,12 @@
 
 mod bad_config;
 mod check;
+mod cli;
+mod doctor;
 mod drain;
 mod limits;
 mod listen;
+mod logs;
 mod nginx;
 mod packages;
 mod reload;

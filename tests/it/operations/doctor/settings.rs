@@ -2,7 +2,7 @@
 
 use super::{Found, env};
 use crate::binary::Folder;
-use crate::cli::{APP, Site};
+use crate::operations::cli::{APP, Site};
 
 /// What is found with lines added, and some texts replaced, where all is well otherwise.
 fn changed(site: &Site, more: &str, replaced: &[(&str, &str)]) -> Found {

@@ -3,7 +3,7 @@
 use super::proxy::{Proxy, Rules};
 use super::{Found, env};
 use crate::binary::Folder;
-use crate::cli::{Site, fails};
+use crate::operations::cli::{Site, fails};
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, crypto};

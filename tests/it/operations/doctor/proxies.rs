@@ -3,7 +3,7 @@
 use super::proxy::{Proxy, Rules};
 use super::{Found, env};
 use crate::binary::Folder;
-use crate::cli::Site;
+use crate::operations::cli::Site;
 use std::time::{Duration, SystemTime};
 
 /// What is found at `{url}` behind a proxy with these rules.

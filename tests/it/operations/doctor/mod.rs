@@ -6,7 +6,7 @@ mod proxy;
 mod settings;
 
 use crate::binary::Folder;
-use crate::cli::{APP, Site};
+use crate::operations::cli::{APP, Site};
 use serde_json::Value;
 use std::process::Output;
 
