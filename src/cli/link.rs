@@ -3,6 +3,8 @@
 //! Must not know: what is said over them.
 
 use super::address::Address;
+use super::pinned::Pinned;
+use crate::config::{Server, Tls};
 use hyper_rustls::ConfigBuilderExt;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -55,6 +57,23 @@ impl Target {
     /// know, must vouch for. The error says how to mend it.
     pub(super) fn new(address: Address, ca: Option<&Path>) -> Result<Self, String> {
         Ok(Self { address, tls: Arc::new(trust(ca)?) })
+    }
+
+    /// The server that is configured so, on this machine. If it speaks TLS it must show the certificate that it is
+    /// configured with.
+    pub(super) fn here(server: &Server, tls: &Tls) -> Result<Self, String> {
+        let address = Address { secure: tls.cert_file.is_some(), ..Address::of(server) };
+        let tls = match &tls.cert_file {
+            None => trust(None)?,
+            Some(file) => {
+                let provider = crypto::ring::default_provider();
+                let pinned = Pinned::new(file, provider.signature_verification_algorithms)?;
+                let builder = ClientConfig::builder_with_provider(Arc::new(provider));
+                let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(pinned)).with_no_client_auth()
+            }
+        };
+        Ok(Self { address, tls: Arc::new(tls) })
     }
 
     /// Connects.

@@ -83,17 +83,23 @@ impl Remote {
     /// The server that is meant; the error is a mistake in options or configuration.
     pub(super) fn server(self) -> Result<Server, String> {
         let config = Config::load(&self.place.sources()).map_err(|error| error.to_string())?;
-        let address = self.url.map_or(Ok(Address::of(&config.server)), |url| Address::parse(&url))?;
-        Ok(Server { target: Target::new(reachable(address)?, self.ca_file.as_deref())?, apps: config.apps })
+        let target = match self.url {
+            Some(url) => Target::new(Address::parse(&url)?, self.ca_file.as_deref())?,
+            None => Target::here(&config.server, &config.tls)?,
+        };
+        Ok(Server { target: reachable(target)?, apps: config.apps })
     }
 
     /// The same where no app is needed.
     pub(super) fn target(self) -> Result<Target, String> {
-        let address = match self.url {
-            Some(url) => Address::parse(&url)?,
-            None => Address::of(&Config::place(&self.place.sources()).map_err(|error| error.to_string())?),
+        let target = match self.url {
+            Some(url) => Target::new(Address::parse(&url)?, self.ca_file.as_deref())?,
+            None => {
+                let (server, tls) = Config::place(&self.place.sources()).map_err(|error| error.to_string())?;
+                Target::here(&server, &tls)?
+            }
         };
-        Target::new(reachable(address)?, self.ca_file.as_deref())
+        reachable(target)
     }
 }
 
@@ -112,9 +118,9 @@ impl Server {
 }
 
 /// Refuses the port of which only the server itself knows what became.
-fn reachable(address: Address) -> Result<Address, String> {
-    if address.port == 0 {
+fn reachable(target: Target) -> Result<Target, String> {
+    if target.address.port == 0 {
         return Err("the configured port is 0, which is any free one: say with --port which one it was".to_owned());
     }
-    Ok(address)
+    Ok(target)
 }

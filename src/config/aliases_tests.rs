@@ -2,7 +2,7 @@
 
 use crate::app::{App, ClientEvents, EventKind, Limits};
 use crate::config::tests::Folder;
-use crate::config::{Bus, Config, Report, Server};
+use crate::config::{Bus, Config, Metrics, Report, Server, Tls};
 
 const SOKETI: &[(&str, &str)] =
     &[("SOKETI_DEFAULT_APP_ID", "s"), ("SOKETI_DEFAULT_APP_KEY", "s"), ("SOKETI_DEFAULT_APP_SECRET", "s")];
@@ -242,12 +242,34 @@ fn the_nats_of_soketi() {
 }
 
 #[test]
+fn the_listeners_and_rates_of_soketi() {
+    let metrics = |variables: &[(&str, &str)]| load(&[SOKETI, variables]).metrics;
+    let on = ("SOKETI_METRICS_ENABLED", "1");
+    assert_eq!(metrics(&[on]), Metrics { host: "0.0.0.0".to_owned(), port: Some(9601) });
+    let (host, port) = (("SOKETI_METRICS_HOST", "127.0.0.1"), ("SOKETI_METRICS_SERVER_PORT", "9700"));
+    assert_eq!(metrics(&[on, host, port]), Metrics { host: "127.0.0.1".to_owned(), port: Some(9700) });
+    assert_eq!(metrics(&[host, port]), Metrics::default());
+    let said = warning("SOKETI_METRICS_ENABLED", "maybe");
+    assert_eq!(said.unwrap(), "environment variable SOKETI_METRICS_ENABLED has no effect: must be true or false");
+    let rates = |events, reads| {
+        let rates = [
+            ("SOKETI_DEFAULT_APP_MAX_BACKEND_EVENTS_PER_SEC", events),
+            ("SOKETI_DEFAULT_APP_MAX_READ_REQ_PER_SEC", reads),
+        ];
+        let limits = load(&[SOKETI, &rates]).apps[0].limits.clone();
+        (limits.events_per_second, limits.reads_per_second)
+    };
+    assert_eq!((rates("100", "50"), rates("-1", "-1")), ((100, 50), (0, 0)));
+    let config = load(&[SOKETI, &[("SOKETI_SSL_CERT", "/c"), ("SOKETI_SSL_KEY", "/k")]]);
+    assert_eq!(config.tls, Tls { cert_file: Some("/c".into()), key_file: Some("/k".into()) });
+    assert_eq!(load(&[SOKETI, &[("SOKETI_SHUTDOWN_GRACE_PERIOD", "1500")]]).server.drain_window_secs, 2);
+}
+
+#[test]
 fn what_has_no_counterpart_is_said() {
     let of = |name: &str| format!("environment variable {name} has no effect: ");
     for (name, text, same) in [
         ("SOKETI_APP_MANAGER_DRIVER", "mysql", "array"),
-        ("SOKETI_DEFAULT_APP_MAX_BACKEND_EVENTS_PER_SEC", "100", "-1"),
-        ("SOKETI_DEFAULT_APP_MAX_READ_REQ_PER_SEC", "100", "-1"),
         ("SOKETI_HTTP_ACCEPT_TRAFFIC_MEMORY_THRESHOLD", "85", ""),
         ("SOKETI_METRICS_DRIVER", "other", "prometheus"),
         ("SOKETI_METRICS_PROMETHEUS_PREFIX", "soketi_", ""),
@@ -279,7 +301,6 @@ fn names_that_nobody_knows_are_not_passed_over() {
         "SOKETI_QUEUE_DRIVER",
         "SOKETI_DB_MYSQL_HOST",
         "SOKETI_ADAPTER_NATS_TIMEOUT",
-        "SOKETI_METRICS_ENABLED",
         "SOKETI_COLOUR",
         "REVERB_PORT",
         "REVERB_SERVER",

@@ -4,21 +4,21 @@
 //! Must not know: what is done with it.
 
 use super::variables::Variables;
-use super::{Config, Error, Server, Sources};
+use super::{Config, Error, Server, Sources, Tls};
 use std::collections::BTreeMap;
 use std::fmt;
 
 impl Config {
-    /// Where the server listens, even if no app is configured.
-    pub fn place(sources: &Sources) -> Result<Server, Error> {
+    /// Where the server listens and what it shows there, even if no app is configured.
+    pub fn place(sources: &Sources) -> Result<(Server, Tls), Error> {
         match Self::load(sources) {
-            Ok(config) => Ok(config.server),
+            Ok(config) => Ok((config.server, config.tls)),
             Err(_) => {
                 // With an app that nobody has, everything else is read and checked as always.
                 let mut sources = sources.clone();
                 let named = ["app.id", "app.key", "app.secret"].map(|key| (key, "-".to_owned(), "no option"));
                 sources.flags.extend(named);
-                Self::load(&sources).map(|config| config.server)
+                Self::load(&sources).map(|config| (config.server, config.tls))
             }
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! Must not know: files.
 
-use super::aliases::{Credentials, Text};
+use super::aliases::{Credentials, Text, set};
 use super::error::Mistakes;
 use super::files::{Listed, Written};
 use super::merge::{Layer, merge};
@@ -71,13 +71,8 @@ impl Export {
         let lookup = |name: &str| self.find(SERVER, name, "servers.reverb", &self.root["servers"]["reverb"]);
         let server = Layer::table(merge(&[&reverb::layer(&lookup, Credentials::Not, mistakes)]).get("server"));
         let server = if server.is_empty() { server } else { server.within("server") };
-        let settings = merge(&[&server, &scaling::layer(&lookup, &Layer::default(), mistakes)]);
+        let settings = merge(&[&server, &self.tls(notes), &scaling::layer(&lookup, &Layer::default(), mistakes)]);
         GIVEN.check_layer("", &settings, mistakes);
-        if let Json::Object(tls) = &self.root["servers"]["reverb"]["options"]["tls"]
-            && ["local_cert", "local_pk"].iter().any(|key| tls.get(*key).is_some_and(|value| !value.is_null()))
-        {
-            notes.warn(format!("{} servers.reverb.options.tls has no effect: TLS ends at a proxy in front", self.file));
-        }
         let (apps, broken) = match &self.root["apps"]["apps"] {
             Json::Array(list) => ((0..list.len()).map(|at| self.app(at, mistakes)).collect(), false),
             Json::Null => (Vec::new(), false),
@@ -87,6 +82,22 @@ impl Export {
             }
         };
         Written { settings, apps, broken }
+    }
+
+    /// The certificate among PHP's options for TLS. Others are for clients' certificates, which nobody is asked for here.
+    fn tls(&self, notes: &mut Notes) -> Layer {
+        let options = &self.root["servers"]["reverb"]["options"]["tls"];
+        let mut layer = Layer::default();
+        for (option, key) in [("local_cert", "tls.cert_file"), ("local_pk", "tls.key_file")] {
+            if let Some(path) = text(&options[option]) {
+                set(&mut layer, key, &path, &format!("{} servers.reverb.options.tls.{option}", self.file));
+            }
+        }
+        if text(&options["passphrase"]).is_some() {
+            let place = format!("{} servers.reverb.options.tls.passphrase", self.file);
+            notes.warn(format!("{place} has no effect: private keys are read without a passphrase"));
+        }
+        merge(&[&layer])
     }
 
     fn app(&self, at: usize, mistakes: &mut Mistakes) -> Listed {

@@ -2,7 +2,7 @@
 
 use crate::app::{ClientEvents, Limits, MessageRate, Origins};
 use crate::config::tests::{APP, Folder};
-use crate::config::{Bus, Config, Report, Sources};
+use crate::config::{Bus, Config, Report, Sources, Tls};
 use serde_json::{Value, json};
 
 /// What a fresh Laravel app exports, with one app.
@@ -166,10 +166,16 @@ fn mistakes_name_the_key_in_the_export() {
 }
 
 #[test]
-fn files_of_tls_are_not_passed_over() {
+fn the_certificate_is_found_among_the_options_of_tls() {
     let mut export = stock();
-    export["servers"]["reverb"]["options"]["tls"] = json!({ "local_cert": "/cert.pem" });
+    let tls =
+        json!({ "local_cert": "/cert.pem", "local_pk": "/key.pem", "passphrase": "hunter2", "verify_peer": false });
+    export["servers"]["reverb"]["options"]["tls"] = tls;
     let (_folder, sources) = sources(&export);
-    let warnings = Report::of(&sources).warnings;
-    assert!(warnings[0].contains("reverb.json servers.reverb.options.tls has no effect"), "{warnings:?}");
+    let report = Report::of(&sources);
+    let tls = Tls { cert_file: Some("/cert.pem".into()), key_file: Some("/key.pem".into()) };
+    assert_eq!(report.config.unwrap().tls, tls);
+    let expect =
+        "reverb.json servers.reverb.options.tls.passphrase has no effect: private keys are read without a passphrase";
+    assert!(report.warnings[0].ends_with(expect), "{:?}", report.warnings);
 }

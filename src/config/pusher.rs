@@ -6,7 +6,6 @@ use super::aliases::{Family, Lookup, Text, set};
 use super::merge::Layer;
 use super::notes::Notes;
 use super::scaling::given;
-use super::schema::GIVEN;
 
 /// The id, key and secret of the app.
 const CREDENTIALS: &[(&str, &str)] =
@@ -59,10 +58,7 @@ pub(super) fn layer(lookup: &Lookup<'_>, family: Option<Family>, notes: &mut Not
         if *name == "PUSHER_HOST" && is_pushers_own(&text) {
             continue;
         }
-        match GIVEN.of(key) {
-            Some(kind) => layer.set(key, kind.read(&text, &origin)),
-            None => notes.warn(format!("{origin} has no effect: TLS ends at a proxy in front")),
-        }
+        set(&mut layer, key, &text, &origin);
     }
     for (name, why) in WITHOUT_EFFECT {
         if let Some((_, origin)) = given(lookup, name) {

@@ -126,6 +126,7 @@ const FENCES: &[(&str, &[&str])] = &[
             "broker/redis",
             "cli/doctor/tls.rs",
             "cli/link.rs",
+            "cli/pinned.rs",
             "server/tls.rs",
             "webhooks/actor.rs",
             "webhooks/deliver.rs",

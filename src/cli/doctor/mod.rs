@@ -97,14 +97,13 @@ impl Doctor {
         config.apps.iter().for_each(|app| limits::sizes(app, report));
 
         let is_given = asked.is_some();
-        let local = Address::of(&config.server);
+        let local = Target::here(&config.server, &config.tls)?;
         let told = env.address(env.broadcaster(), &config.server.path, report);
-        let public = asked.or(told).unwrap_or_else(|| local.clone());
+        let public = asked.or(told).unwrap_or_else(|| local.address.clone());
         if !is_given {
             settings::publishing(&env, &config.server, &public, report);
         }
         let target = Target::new(public.clone(), self.ca_file.as_deref())?;
-        let local = Target { address: local, tls: target.tls.clone() };
         let server = Server { target: target.clone(), apps: config.apps };
         let app = match server.app(self.app.as_deref()) {
             Ok(app) => app,

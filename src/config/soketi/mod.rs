@@ -10,7 +10,6 @@ use crate::config::kind;
 use crate::config::merge::Layer;
 use crate::config::notes::Notes;
 use crate::config::scaling::given;
-use crate::config::schema::GIVEN;
 use As::{ClientEvents, Credential, Millis, Plain, Times, Unlimited};
 
 /// How a variable's text is understood; empty is unset.
@@ -51,6 +50,8 @@ const VARIABLES: &[(&str, &str, As)] = &[
     ("SOKETI_DEFAULT_APP_ENABLE_CLIENT_MESSAGES", "app.client_events", ClientEvents),
     ("SOKETI_DEFAULT_APP_USER_AUTHENTICATION", "app.features.authorized_connections", Plain),
     ("SOKETI_DEFAULT_APP_MAX_CONNS", "app.limits.max_connections", Unlimited("0")),
+    ("SOKETI_DEFAULT_APP_MAX_BACKEND_EVENTS_PER_SEC", "app.limits.events_per_second", Unlimited("0")),
+    ("SOKETI_DEFAULT_APP_MAX_READ_REQ_PER_SEC", "app.limits.reads_per_second", Unlimited("0")),
     ("SOKETI_DEFAULT_APP_MAX_CLIENT_EVENTS_PER_SEC", "app.limits.client_events_per_second", Unlimited("100000")),
     ("SOKETI_USER_AUTHENTICATION_TIMEOUT", "app.limits.authorization_timeout_secs", Millis),
     ("SOKETI_CHANNEL_LIMITS_MAX_NAME_LENGTH", "app.limits.max_channel_name_chars", Plain),
@@ -67,8 +68,6 @@ const VARIABLES: &[(&str, &str, As)] = &[
 /// Variables that change what soketi does, what of them is no change, and why they have no effect here.
 const WITHOUT_EFFECT: &[(&str, &[&str], &str)] = &[
     ("SOKETI_APP_MANAGER_DRIVER", &["array"], "apps are read from no database; name files of apps with --apps"),
-    ("SOKETI_DEFAULT_APP_MAX_BACKEND_EVENTS_PER_SEC", &["-1"], "what back ends publish is not limited in its rate"),
-    ("SOKETI_DEFAULT_APP_MAX_READ_REQ_PER_SEC", &["-1"], "what back ends ask is not limited in its rate"),
     ("SOKETI_HTTP_ACCEPT_TRAFFIC_MEMORY_THRESHOLD", &[], "connections are accepted whatever memory is used"),
     ("SOKETI_METRICS_DRIVER", &["prometheus"], "metrics are those of Prometheus"),
     ("SOKETI_METRICS_PROMETHEUS_PREFIX", &[], "the names of metrics begin with fanfare_"),
@@ -88,14 +87,17 @@ const OTHERS: &[&str] = &[
     "SOKETI_DB_MYSQL_",
     "SOKETI_DB_POOLING_",
     "SOKETI_DB_POSTGRES_",
-    "SOKETI_METRICS_ENABLED",
     "SOKETI_QUEUE_",
     "SOKETI_RATE_LIMITER_",
 ];
 
 /// Every variable that has an effect, or a warning that it has none.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    let own = VARIABLES.iter().map(|(name, ..)| *name).chain(WITHOUT_EFFECT.iter().map(|(name, ..)| *name));
+    let own = VARIABLES
+        .iter()
+        .map(|(name, ..)| *name)
+        .chain(["SOKETI_METRICS_ENABLED"])
+        .chain(WITHOUT_EFFECT.iter().map(|(name, ..)| *name));
     own.chain(hooks::NAMES).chain(bus::names())
 }
 
@@ -107,16 +109,18 @@ pub(super) fn others() -> impl Iterator<Item = &'static str> {
 /// Everything that the variables say, still unchecked.
 pub(super) fn layer(lookup: &Lookup<'_>, credentials: Credentials, notes: &mut Notes) -> Layer {
     let mut layer = Layer::default();
+    let has_metrics = metrics(lookup, &mut layer, notes);
     for &(name, key, reading) in VARIABLES {
         let Some((text, origin)) = given(lookup, name) else { continue };
         // Kubernetes names a service of this name so.
         if matches!(reading, Credential) && credentials == Credentials::Not || text.starts_with("tcp://") {
             continue;
         }
-        match GIVEN.of(key) {
-            Some(_) => set(&mut layer, key, &reading.text(text), &origin),
-            None => notes.warn(format!("{origin} has no effect: there is no setting {key}")),
+        // Whether there are metrics at all is another variable's business.
+        if name.starts_with("SOKETI_METRICS_") && !has_metrics {
+            continue;
         }
+        set(&mut layer, key, &reading.text(text), &origin);
     }
     hooks::set(lookup, &mut layer);
     bus::set(lookup, &mut layer, notes);
@@ -126,6 +130,20 @@ pub(super) fn layer(lookup: &Lookup<'_>, credentials: Credentials, notes: &mut N
         }
     }
     layer
+}
+
+/// Whether there is a listener for metrics: then it is where soketi's is, unless something else is said.
+fn metrics(lookup: &Lookup<'_>, layer: &mut Layer, notes: &mut Notes) -> bool {
+    let Some((text, origin)) = given(lookup, "SOKETI_METRICS_ENABLED") else { return false };
+    let Some(on) = kind::switch(&text) else {
+        notes.warn(format!("{origin} has no effect: must be true or false"));
+        return false;
+    };
+    if on {
+        set(layer, "metrics.host", "0.0.0.0", &origin);
+        set(layer, "metrics.port", "9601", &origin);
+    }
+    on
 }
 
 impl As {

@@ -214,3 +214,26 @@ fn certificates_of_no_use_are_mistakes_of_configuration() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(78) && error.contains("must be set together"), "{error}");
 }
+
+/// The commands ask the server on its own machine by an address, whatever name its certificate has.
+#[test]
+fn commands_believe_the_certificate_that_the_server_is_configured_with() {
+    let (folder, chain) = (Folder::new(&env("REVERB_SSL_CERT=cert.pem\nREVERB_SSL_KEY=key.pem\n")), Chain::new());
+    let write = || {
+        let (cert, key) = chain.certificate(&["ws.example.com"]);
+        folder.write("cert.pem", &cert);
+        folder.write("key.pem", &key);
+    };
+    write();
+    let server = serve(&folder, &[]);
+    let port = place(&server).port().to_string();
+    for command in ["health", "channels"] {
+        let output = folder.output(&[command, "--host", "127.0.0.1", "--port", &port]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let stranger = Folder::new(&env("REVERB_SSL_CERT=cert.pem\nREVERB_SSL_KEY=key.pem\n"));
+    Chain::new().write(&stranger);
+    let output = stranger.output(&["health", "--host", "127.0.0.1", "--port", &port]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && error.contains("cannot speak TLS"), "{error}");
+}
