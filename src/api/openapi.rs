@@ -123,6 +123,7 @@ impl Doc {
             .refuses(404, "no such app, or no such path")
             .refuses(408, "the body took too long to arrive")
             .refuses(413, "the body, or an event's data, is too large")
+            .refuses(429, "the app does this more often than it may; `Retry-After` says when to try again")
     }
 
     /// Says that `{channel}` of the path is not just any channel.

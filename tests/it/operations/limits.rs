@@ -2,6 +2,8 @@
 
 use crate::support::{Answer, Client, Http, KEY, TestServer, eventually};
 use fanfare::app::Limits;
+use fanfare::metrics::Limited;
+use fanfare::protocol::CloseCode;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
@@ -29,6 +31,7 @@ async fn connections_from_one_address() {
     second.greeted().await;
     let told = (4100, "Too many connections from this address".to_owned());
     assert_eq!(from(&server, "1.2.3.4").await.closed().await, told);
+    assert_eq!(server.node(0).metrics().refused.of(CloseCode::TooManyFromAddress).get(), 1);
     from(&server, "1.2.3.5").await.greeted().await;
     second.close().await;
     eventually("its place is free", || server.connections() == 1).await;
@@ -80,6 +83,7 @@ async fn events_a_second() {
     let never = publish(&mut http, &["a", "b", "c", "d", "e", "f"]).await;
     never.expect_error(429, "Too many events in one request");
     assert_eq!(header(&never, "retry-after"), None);
+    assert_eq!(server.total(|metrics| metrics.limited.of(Limited::Event)), 2);
     // Neither reading nor what is no event counts.
     let read = http.get("/apps/3/channels", "").await;
     assert_eq!((read.status, header(&read, "x-ratelimit-limit")), (200, None));
@@ -109,6 +113,7 @@ async fn requests_a_second() {
     refused
         .expect_error(429, "Too many requests: this application may have 2 a second on this server (reads_per_second)");
     assert_eq!(header(&refused, "retry-after"), Some("1"));
+    assert_eq!(server.total(|metrics| metrics.limited.of(Limited::Read)), 1);
     // Strangers use up nobody's share, and events are counted apart.
     http.request("GET", "/apps/3/channels?auth_key=x", "").await.expect_error(401, "");
     publish(&mut http, &["a"]).await.expect(200, "{}");
