@@ -14,7 +14,7 @@ fn app(id: &str) -> String {
 }
 
 /// What `check --json` prints, and its exit code; `DIR` is the folder.
-fn checked(folder: &Folder, options: &[&str]) -> (Value, Option<i32>) {
+pub(crate) fn checked(folder: &Folder, options: &[&str]) -> (Value, Option<i32>) {
     let output = folder.output(&[&["check", "--json"], options].concat());
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(!text.contains("hunter2") && output.stderr.is_empty(), "{text}");
@@ -22,7 +22,7 @@ fn checked(folder: &Folder, options: &[&str]) -> (Value, Option<i32>) {
 }
 
 /// Value and source of a setting.
-fn setting(report: &Value, key: &str) -> (Value, String) {
+pub(crate) fn setting(report: &Value, key: &str) -> (Value, String) {
     let settings = report["settings"].as_array().unwrap();
     let found: Vec<_> = settings.iter().filter(|setting| setting["key"] == key).collect();
     assert_eq!(found.len(), 1, "{key}");

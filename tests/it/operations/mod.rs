@@ -8,6 +8,7 @@ mod drain;
 mod limits;
 mod listen;
 mod logs;
+mod migrating;
 mod nginx;
 mod packages;
 mod reload;
