@@ -116,7 +116,12 @@ fn soketis_defaults_are_others() {
 #[test]
 fn what_soketi_has_and_this_has_not_is_told() {
     let app = "SOKETI_DEFAULT_APP_ID=1\nSOKETI_DEFAULT_APP_KEY=k\nSOKETI_DEFAULT_APP_SECRET=s\n";
-    let report = settings(&format!("{app}SOKETI_APP_MANAGER_DRIVER=mysql\nSOKETI_DB_MYSQL_HOST=a.test\n"), &[]);
+    let database = format!("{app}SOKETI_APP_MANAGER_DRIVER=mysql\nSOKETI_DB_MYSQL_HOST=a.test\n");
+    let text = String::from_utf8(Folder::new(&database).output(&["check"]).stdout).unwrap();
+    for line in ["\nwarning: SOKETI_APP_MANAGER_DRIVER in ", "\nignored: SOKETI_DB_MYSQL_HOST in "] {
+        assert!(text.contains(line), "{text}");
+    }
+    let report = settings(&database, &[]);
     assert_eq!(names(&report["warnings"]), ["SOKETI_APP_MANAGER_DRIVER"]);
     assert_eq!(names(&report["ignored"]), ["SOKETI_DB_MYSQL_HOST"]);
     let error = refused(&Folder::new("SOKETI_PORT=6001\n"), &["serve"]);
@@ -173,6 +178,10 @@ async fn what_its_config_file_says_is_said_by_variables() {
     let folder = Folder::new(&env);
     let server = serve(&folder, &[]);
     assert_eq!(post(place(&server), "", &event("a", &"x".repeat(250 * 1024 - 100))).await.0, 200);
+
+    folder.write("fanfare.toml", "[[apps]]\nid = \"8\"\nkey = \"second-key\"\nsecret = \"s\"\n");
+    let server = serve(&folder, &["--config", "fanfare.toml"]);
+    Client::connect(place(&server), "/app/second-key?protocol=7").await;
 
     folder.write(
         "websockets.json",

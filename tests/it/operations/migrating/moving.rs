@@ -1,7 +1,7 @@
 //! Several servers, the way without an interruption, and the way back.
 
 use super::super::check::setting;
-use super::super::{env, free_port, place, serve};
+use super::super::{env, free_port, place, publish, serve};
 use super::{is_well, local, serves, settings};
 use crate::binary::{Folder, Running};
 use crate::support::{Client, KEY};
@@ -34,6 +34,18 @@ async fn it_starts_beside_the_old_server_on_another_port() {
     let _new = Running::start(folder.fanfare(&["serve", "--host", "127.0.0.1", "--port", &port]));
     serves(local(port.parse().unwrap()), "").await;
     is_well(&folder, &["--port", &port, &format!("http://127.0.0.1:{port}")]);
+}
+
+#[tokio::test]
+async fn two_without_a_bus_do_not_hear_each_other() {
+    let folder = Folder::new(&env(""));
+    let [old, new] = [serve(&folder, &[]), serve(&folder, &[])];
+    let mut page = Client::connect(place(&old), &format!("/app/{KEY}?protocol=7")).await;
+    page.subscribe("private-a").await;
+    assert_eq!(publish(place(&new), "private-a").await, 200);
+    page.hears_nothing().await;
+    assert_eq!(publish(place(&old), "private-a").await, 200);
+    assert_eq!(page.next().await["channel"], "private-a");
 }
 
 #[tokio::test]
