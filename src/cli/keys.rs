@@ -73,7 +73,8 @@ fn random(chars: usize) -> Result<String, getrandom::Error> {
 
 fn written(format: Format, Credentials { id, key, secret }: &Credentials) -> String {
     match format {
-        Format::Env => format!("REVERB_APP_ID={id}\nREVERB_APP_KEY={key}\nREVERB_APP_SECRET={secret}"),
+        // A file that it is added to may not end with a line break.
+        Format::Env => format!("\nREVERB_APP_ID={id}\nREVERB_APP_KEY={key}\nREVERB_APP_SECRET={secret}"),
         Format::Toml => format!("[[apps]]\nid = \"{id}\"\nkey = \"{key}\"\nsecret = \"{secret}\""),
         Format::Json => json!({ "id": id, "key": key, "secret": secret }).to_string(),
     }

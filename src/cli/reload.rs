@@ -3,57 +3,77 @@
 use super::logging::Logging;
 use crate::config::{Config, Error, Look, Sources};
 use crate::server::{Changes, Running};
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 /// Between two looks at the files. One that has changed is read once it looks the same twice.
 const LOOK: Duration = Duration::from_secs(1);
+/// Between the looks at one that changes, and how many of them there are at most.
+const SETTLE: (Duration, usize) = (Duration::from_millis(250), 20);
+/// For how long an app must be gone before its clients are sent away for good, unless somebody said that it is so.
+const SURE: Duration = Duration::from_secs(2);
 
 /// What is read again.
 pub(super) struct Reload<'a> {
     /// `None` where the server is not configured by files.
     sources: Option<Sources>,
+    /// The files as named, folders among them.
     files: Vec<PathBuf>,
     certificate: Vec<PathBuf>,
+    /// How both looked at the start.
+    seen: (Look, Look),
     server: Running,
     hangup: Signal,
     logging: &'a Logging,
 }
 
 impl<'a> Reload<'a> {
-    /// Of a server that was started as `sources` said.
-    pub(super) fn new(sources: Option<Sources>, server: Running, logging: &'a Logging) -> io::Result<Self> {
-        let hangup = signal(SignalKind::hangup())?;
+    /// Of a server that was started as `sources` said, on each `hangup`.
+    pub(super) fn new(sources: Option<Sources>, server: Running, hangup: Signal, logging: &'a Logging) -> Self {
         let files = sources.as_ref().map(|sources| sources.files(server.apps())).unwrap_or_default();
-        Ok(Self { sources, files, certificate: server.certificate_files(), server, hangup, logging })
+        let certificate = server.certificate_files();
+        let look = |files: &[PathBuf]| Look::at(files.iter().map(PathBuf::as_path));
+        let seen = (look(&files), look(&certificate));
+        Self { sources, files, certificate, seen, server, hangup, logging }
     }
 
     /// Goes on for ever.
     pub(super) async fn run(mut self) {
-        let mut seen = (look(&self.files).await, look(&self.certificate).await);
+        let mut seen = std::mem::take(&mut self.seen);
         let mut due = interval(LOOK);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let told = tokio::select! {
+            let mut told = tokio::select! {
                 Some(()) = self.hangup.recv() => true,
                 _ = due.tick() => false,
             };
             let mut found = (look(&self.files).await, look(&self.certificate).await);
-            while !told && found != seen {
-                // Whoever writes may not be done.
-                sleep(LOOK / 4).await;
-                let again = (look(&self.files).await, look(&self.certificate).await);
-                if again == found {
+            // Whoever writes may not be done.
+            for _ in 0..SETTLE.1 {
+                if told || found == seen {
                     break;
                 }
-                found = again;
+                tokio::select! {
+                    Some(()) = self.hangup.recv() => told = true,
+                    () = sleep(SETTLE.0) => {}
+                }
+                let again = (look(&self.files).await, look(&self.certificate).await);
+                if std::mem::replace(&mut found, again.clone()) == again {
+                    break;
+                }
             }
             if told || found.0 != seen.0 {
-                self.configure().await;
+                match found.0.lost(&self.files, &seen.0) {
+                    Some(path) => {
+                        tracing::error!("the configuration stays as it was: {} is gone: put it back", path.display());
+                        // It is missed until it is back.
+                        found.0 = seen.0;
+                    }
+                    None => self.configure(told).await,
+                }
             }
             if told || found.1 != seen.1 {
                 self.certificate();
@@ -62,11 +82,14 @@ impl<'a> Reload<'a> {
         }
     }
 
-    async fn configure(&mut self) {
+    async fn configure(&mut self, told: bool) {
         let Some(sources) = self.sources.clone() else { return };
-        let read = spawn_blocking(move || (Config::load(&sources), sources));
-        let Ok((config, sources)) = read.await else { return };
-        match config {
+        let mut read = load(&sources).await;
+        if !told && read.as_ref().is_ok_and(|config| self.server.loses_apps(config)) {
+            sleep(SURE).await;
+            read = load(&sources).await;
+        }
+        match read {
             Ok(config) => {
                 self.files = sources.files(config.server.apps.as_deref());
                 self.logging.configure(config.log.level);
@@ -89,6 +112,11 @@ async fn look(files: &[PathBuf]) -> Look {
     let files = files.to_vec();
     // A disk may hang.
     spawn_blocking(move || Look::at(files.iter().map(PathBuf::as_path))).await.unwrap_or_default()
+}
+
+async fn load(sources: &Sources) -> Result<Config, Error> {
+    let sources = sources.clone();
+    spawn_blocking(move || Config::load(&sources)).await.expect("reading does not panic")
 }
 
 fn report(changes: &Changes) {

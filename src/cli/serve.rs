@@ -126,9 +126,11 @@ async fn serve(config: Config, sources: Sources, dev: bool, logging: &Logging) -
     let is_secure = config.tls.cert_file.is_some();
     // Before the port is announced, so that a signal sent on seeing it is not lost.
     let (mut signals, mut last, switches) = (Signals::new()?, Signals::new()?, Switches::new()?);
+    let hangup = signal(SignalKind::hangup())?;
     let bus = Bus::connect(&config)?;
     let server = Server::bind(config, bus).await?;
     let address = server.local_addr()?;
+    let reload = Reload::new((!dev).then_some(sources), server.running(), hangup, logging);
     logging.say(&announcement(address, is_secure, &path, hostname.as_deref()));
     if let Some(address) = server.metrics_addr()? {
         logging.say(&format!("Metrics at http://{address}/metrics"));
@@ -136,7 +138,6 @@ async fn serve(config: Config, sources: Sources, dev: bool, logging: &Logging) -
     if dev {
         say(&dev::instructions(address, hostname.as_deref(), &path));
     }
-    let reload = Reload::new((!dev).then_some(sources), server.running(), logging)?;
     let mut told = false;
     let stop = async || {
         signals.recv().await;

@@ -20,9 +20,9 @@ pub struct Server {
     /// drains.
     pub reuse_port: bool,
     /// Whether every connection begins with a PROXY protocol header, version 1 or 2, as load balancers send
-    /// it. Then nobody but they must reach the port.
+    /// it. It counts from `trusted_proxies` alone; others are turned away.
     pub proxy_protocol: bool,
-    /// Proxies whose `X-Forwarded-For` is believed: addresses, or networks such as `10.0.0.0/8`.
+    /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: addresses, or networks such as `10.0.0.0/8`.
     pub trusted_proxies: Vec<String>,
     /// Prefix of every route: `""`, or `/prefix` without a slash at the end.
     pub path: String,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// How files look from the outside; folders, with the files in them. Two looks that are equal saw the same.
+/// How files look from the outside; folders, with the `.toml` and `.json` files in them. Two looks that are equal saw the same.
 ///
 /// Looking is asked for rather than told by the system: files are replaced by renames and through links to folders that
 /// change as a whole, which notifications follow badly.
@@ -22,16 +22,25 @@ impl Look {
         let mut look = Self::default();
         for path in paths {
             look.add(path);
-            for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
-                look.add(&entry.path());
-            }
+            let entries = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+            let is_read = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "toml" || kind == "json");
+            entries.filter(is_read).for_each(|path| look.add(&path));
         }
         look
     }
 
+    /// The first of `paths` that was there `before` and is not any more.
+    pub fn lost<'a>(&self, paths: &'a [PathBuf], before: &Self) -> Option<&'a Path> {
+        let lost = |path: &&PathBuf| before.0.contains_key(*path) && !self.0.contains_key(*path);
+        paths.iter().find(lost).map(PathBuf::as_path)
+    }
+
     fn add(&mut self, path: &Path) {
         if let Ok(found) = std::fs::metadata(path) {
-            self.0.insert(path.to_owned(), (found.ino(), found.len(), (found.mtime(), found.mtime_nsec())));
+            // A folder changes with everything in it, and most of that is nobody's business here.
+            let of_file = (found.len(), (found.mtime(), found.mtime_nsec()));
+            let (len, changed) = if found.is_dir() { (0, (0, 0)) } else { of_file };
+            self.0.insert(path.to_owned(), (found.ino(), len, changed));
         }
     }
 }
@@ -43,7 +52,7 @@ mod tests {
 
     #[test]
     fn changes_are_seen() {
-        let folder = Folder::new().with("a", "1").with("b", "1");
+        let folder = Folder::new().with("a", "1").with("b", "1").with("c.toml", "1");
         let sources = folder.sources();
         let (file, missing) = (sources.directory.join("a"), sources.directory.join("missing"));
         let look = || Look::at([&*file, &missing]);
@@ -57,6 +66,8 @@ mod tests {
         let whole = || Look::at([&*sources.directory]);
         let before = whole();
         std::fs::remove_file(&missing).unwrap();
+        assert_eq!(whole(), before, "it is nothing that would be read");
+        std::fs::remove_file(sources.directory.join("c.toml")).unwrap();
         assert_ne!(whole(), before);
     }
 }

@@ -93,6 +93,14 @@ impl Feed {
     }
 }
 
+impl Feed {
+    /// Ends every watch, once it has read what there is: whoever may still watch begins anew.
+    pub fn cut(&self) {
+        self.state.lock().ring = None;
+        self.watched.store(false, Ordering::Relaxed);
+    }
+}
+
 impl Watch {
     /// Waits for what is to be told next.
     pub async fn next(&mut self) -> Next {

@@ -37,7 +37,13 @@ impl Hub {
     /// Takes a place for a newcomer, or says why there is none. Nothing is counted where the app sets no limit, or nobody
     /// knows the address.
     pub(super) fn arrive_from(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Option<Place>, CloseCode> {
+        let place = self.place_of(address)?;
+        // Last, so that what is refused anyway takes nothing from the others.
         self.arrivals.rate.take(1).map_err(|_| CloseCode::TooManyAtOnce)?;
+        Ok(place)
+    }
+
+    fn place_of(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Option<Place>, CloseCode> {
         let max = self.app().limits.max_connections_per_address;
         let Some(address) = address.filter(|_| max > 0).map(household) else { return Ok(None) };
         match self.arrivals.by_address.entry(address) {
@@ -87,5 +93,20 @@ mod tests {
         drop(arrive("2001:db8::3").unwrap());
         drop((first, other));
         assert!(hub.arrivals.by_address.is_empty());
+    }
+
+    #[test]
+    fn who_is_refused_for_the_address_takes_nothing_from_the_others() {
+        let mut app = App::new("1", "key", "secret");
+        (app.limits.max_connections_per_address, app.limits.connections_per_second) = (1, 2);
+        let hub = Arc::new(Hub::new(Arc::new(app), Arc::default(), std::time::Instant::now()));
+        let arrive = |address: &str| hub.arrive_from(Some(address.parse().expect("an address")));
+        let _first = arrive("1.1.1.1").unwrap();
+        for _ in 0..10 {
+            assert_eq!(arrive("1.1.1.1").unwrap_err(), CloseCode::TooManyFromAddress);
+        }
+        let _other = arrive("2.2.2.2").unwrap();
+        assert_eq!(arrive("3.3.3.3").unwrap_err(), CloseCode::TooManyAtOnce);
+        assert_eq!(hub.arrivals.by_address.len(), 2);
     }
 }

@@ -136,6 +136,10 @@ impl Hub {
     /// stays as it is.
     pub fn configure(&self, app: Arc<App>) {
         *self.shut.lock() = None;
+        // Who watches has proved that with a key of the app as it was.
+        if self.app().keys != app.keys {
+            self.feed.cut();
+        }
         self.cache.configure(&app.limits);
         self.arrivals.configure(&app.limits);
         self.events.configure(app.limits.events_per_second);
@@ -147,6 +151,7 @@ impl Hub {
     /// Lets nobody in any more, and ends every connection.
     pub fn shut(&self, close: CloseCode) {
         *self.shut.lock() = Some(close);
+        self.feed.cut();
         self.outboxes().iter().for_each(|outbox| outbox.close(close));
     }
 

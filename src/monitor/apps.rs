@@ -15,7 +15,12 @@ type Number = fn(&Gauges) -> usize;
 
 /// Writes the families of apps.
 pub(super) fn write(node: &Node, page: &mut Page<'_>) -> Result {
-    let mut hubs: Vec<(String, Arc<Hub>)> = node.hubs().into_iter().map(|hub| (hub.app().id.clone(), hub)).collect();
+    let mut hubs: Vec<(String, Arc<Hub>)> = node
+        .hubs()
+        .into_iter()
+        .filter(|hub| hub.is_shut().is_none() || hub.connections() > 0)
+        .map(|hub| (hub.app().id.clone(), hub))
+        .collect();
     hubs.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     let apps: Vec<Look<'_>> = hubs.iter().map(|(app, hub)| (&**app, hub.metrics(), hub.gauges())).collect();
     now(&apps, page)?;

@@ -4,7 +4,7 @@
 
 use super::listener::Raw;
 use super::tls::Tls;
-use crate::transport::peer::Peer;
+use crate::transport::peer::{Peer, Proxies};
 use crate::transport::stream::Stream;
 use ppp::{HeaderResult, v1, v2};
 use std::io::{self, ErrorKind};
@@ -29,7 +29,9 @@ const NO_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n
 /// How connections begin here.
 #[derive(Clone, Debug)]
 pub(super) struct Arrivals {
+    /// Whether they begin with a PROXY protocol header, which is a trusted proxy's.
     pub(super) proxy_protocol: bool,
+    pub(super) proxies: Proxies,
     pub(super) tls: Option<Arc<Tls>>,
     /// How long all of it may take.
     pub(super) patience: Duration,
@@ -48,6 +50,10 @@ impl Arrivals {
     async fn begin(&self, mut raw: Raw) -> io::Result<(Stream, Peer)> {
         let told = match &mut raw {
             _ if !self.proxy_protocol => None,
+            Raw::Tcp(_, address) if !self.proxies.trust(Peer { address: Some(*address), tls: false }) => {
+                let why = format!("{address} is none of server.trusted_proxies");
+                return Err(io::Error::new(ErrorKind::PermissionDenied, why));
+            }
             Raw::Tcp(stream, _) => proxied(stream).await?,
             Raw::Unix(stream) => proxied(stream).await?,
         };

@@ -79,6 +79,11 @@ impl Running {
         sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| format!("[{name}]")).collect()
     }
 
+    /// Whether apps are served that are not in `config`.
+    pub fn loses_apps(&self, config: &Config) -> bool {
+        self.node.apps().iter().any(|app| !config.apps.iter().any(|kept| kept.id == app.id))
+    }
+
     /// Where more apps are configured, as it was at the start.
     pub fn apps(&self) -> Option<&Path> {
         self.started.server.apps.as_deref()

@@ -56,14 +56,8 @@ impl Drain {
             () = http.accept(&listener) => false,
             () = &mut hasten => true,
         };
-        // Who still comes for a WebSocket is sent away; but if the port is another's by now nobody comes, and those who
-        // have come before are let in and then closed like the others.
-        let listener = if self.shares_port {
-            None
-        } else {
-            sockets.close();
-            Some(listener)
-        };
+        // Who still comes for a WebSocket is sent away.
+        sockets.close();
         let end = async {
             let window = if hastened { Duration::ZERO } else { self.window };
             tokio::select! {
@@ -74,12 +68,9 @@ impl Drain {
             close_rest(node, sockets, deadline).await;
             deadline
         };
-        let deadline = match &listener {
-            None => end.await,
-            Some(listener) => tokio::select! {
-                deadline = end => deadline,
-                () = http.accept(listener) => Instant::now(),
-            },
+        let deadline = tokio::select! {
+            deadline = end => deadline,
+            () = http.accept(&listener) => Instant::now(),
         };
         drop(listener);
         http.tasks.close();
@@ -131,7 +122,6 @@ async fn close_rest(node: &Node, sockets: &TaskTracker, deadline: Instant) {
     let gone = async {
         loop {
             open(node).for_each(|outbox| outbox.close(CloseCode::Reconnect));
-            sockets.close();
             // A handshake that was under way is in the list a moment later.
             if timeout(Duration::from_millis(50), sockets.wait()).await.is_ok() {
                 return;

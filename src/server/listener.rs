@@ -3,6 +3,8 @@
 //! Must not know: what clients say.
 
 use super::Fatal;
+#[cfg(target_os = "linux")]
+use super::shared_port::SharedPort;
 use crate::config;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
@@ -25,6 +27,9 @@ pub(super) enum Raw {
 pub(super) struct Listener {
     tcp: TcpListener,
     unix: Option<Local>,
+    /// Where other processes may listen on the port too.
+    #[cfg(target_os = "linux")]
+    shared: Option<SharedPort>,
 }
 
 /// A Unix socket and its file, which goes with it.
@@ -39,16 +44,30 @@ impl Listener {
     /// Takes the configured port and socket.
     pub(super) async fn bind(settings: &config::Server) -> Result<Self, Fatal> {
         let config::Server { host, port, reuse_port, unix_socket, .. } = settings;
+        #[cfg(target_os = "linux")]
+        let shared = reuse_port.then(|| SharedPort::look(*port));
         let tcp = tcp(host, *port, *reuse_port).await.map_err(|error| unbound(host, *port, error))?;
+        #[cfg(target_os = "linux")]
+        shared.iter().for_each(|shared| shared.share(&tcp));
         let local = |path: &PathBuf| {
             Local::bind(path, *reuse_port).map_err(|error| Fatal::Socket { path: path.clone(), error })
         };
-        Ok(Self { tcp, unix: unix_socket.as_ref().map(local).transpose()? })
+        Ok(Self {
+            tcp,
+            unix: unix_socket.as_ref().map(local).transpose()?,
+            #[cfg(target_os = "linux")]
+            shared,
+        })
     }
 
     /// A port that somebody else has taken.
     pub(super) fn plain(tcp: TcpListener) -> Self {
-        Self { tcp, unix: None }
+        Self {
+            tcp,
+            unix: None,
+            #[cfg(target_os = "linux")]
+            shared: None,
+        }
     }
 
     /// The address of the port.
@@ -71,27 +90,15 @@ impl Listener {
         }
     }
 
-    /// Sends newcomers to the other process that listens on the port, if there is one; those who are on their way here
-    /// still arrive.
-    #[cfg(target_os = "linux")]
+    /// Sends newcomers to the other process that listens on the port, if there is one.
     pub(super) fn give_way(&self) {
-        use nix::libc::{BPF_K, BPF_RET, sock_filter, sock_fprog};
-        use nix::sys::socket::{SetSockOpt, sockopt::AttachReusePortCbpf};
-        // Of the sockets of a port, this process's is the first: when one is closed, the last takes its place. The
-        // program chooses the second; if there is none the system goes on as before.
-        let mut second = sock_filter { code: (BPF_RET | BPF_K) as u16, jt: 0, jf: 0, k: 1 };
-        let program = sock_fprog { len: 1, filter: &raw mut second };
-        if let Err(error) = AttachReusePortCbpf.set(&self.tcp, &program) {
-            tracing::debug!("newcomers cannot be sent to the next process: {error}");
-        }
+        #[cfg(target_os = "linux")]
+        self.shared.iter().for_each(|shared| shared.give_way(&self.tcp));
     }
-
-    /// Elsewhere the system spreads newcomers over all processes that listen.
-    #[cfg(not(target_os = "linux"))]
-    pub(super) fn give_way(&self) {}
 }
 
-async fn tcp(host: &str, port: u16, reuse: bool) -> io::Result<TcpListener> {
+/// Takes the port; others may take it too if `reuse`.
+pub(super) async fn tcp(host: &str, port: u16, reuse: bool) -> io::Result<TcpListener> {
     let mut last = io::Error::new(ErrorKind::AddrNotAvailable, "the name has no address");
     for address in lookup_host((host, port)).await? {
         let bound = || {

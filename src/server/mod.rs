@@ -6,6 +6,8 @@ mod change;
 mod drain;
 mod http;
 mod listener;
+#[cfg(target_os = "linux")]
+mod shared_port;
 mod telling;
 mod tls;
 mod watch;
@@ -117,7 +119,9 @@ impl Server {
         let config::Server { path, header_timeout_secs, body_timeout_secs, api_origins, .. } = &config.server;
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
         let tls = Tls::new(&config.tls)?.map(Arc::new);
+        let proxies = Proxies::new(config.server.trusted_proxies.iter().map(String::as_str));
         let arrivals = Arrivals {
+            proxies: proxies.clone(),
             proxy_protocol: config.server.proxy_protocol,
             tls: tls.clone(),
             patience: seconds(config.server.handshake_timeout_secs),
@@ -127,8 +131,8 @@ impl Server {
             window: seconds(config.server.drain_window_secs),
             shares_port: config.server.reuse_port,
         };
+        let watch = Watch::bind(&config.metrics, config.server.reuse_port).await?;
         let listener = Listener::bind(&config.server).await?;
-        let watch = Watch::bind(&config.metrics).await?;
         let apps = Apps::new(std::mem::take(&mut config.apps));
         let me = Identity::new(format!("{}:{}", config::machine(), listener.address()?.port()), SystemTime::now());
         let (node, cluster) = match bus {
@@ -144,7 +148,6 @@ impl Server {
         let (webhooks, telling) = webhooks.map_err(Fatal::Settings)?.unzip();
         let node = Arc::new(node.telling(webhooks));
         let sockets = TaskTracker::new();
-        let proxies = Proxies::new(config.server.trusted_proxies.iter().map(String::as_str));
         let upgrades = Upgrades { node: node.clone(), tasks: sockets.clone(), proxies };
         let body_timeout = seconds(*body_timeout_secs);
         let api = api::router(Api::new(node.clone(), path, body_timeout), api_origins);

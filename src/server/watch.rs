@@ -4,7 +4,7 @@
 use super::Fatal;
 use super::arrival::Arrivals;
 use super::http::Http;
-use super::listener::Listener;
+use super::listener::{Listener, tcp};
 use crate::config::Metrics;
 use axum::Router;
 use std::io;
@@ -18,10 +18,10 @@ use tokio_util::task::TaskTracker;
 pub(super) struct Watch(TcpListener);
 
 impl Watch {
-    /// Takes the configured port; `None` if there is none.
-    pub(super) async fn bind(Metrics { host, port }: &Metrics) -> Result<Option<Self>, Fatal> {
+    /// Takes the configured port; `None` if there is none. Who takes over the server's port takes over this one too.
+    pub(super) async fn bind(Metrics { host, port }: &Metrics, reuse: bool) -> Result<Option<Self>, Fatal> {
         let (host, Some(port)) = (host.clone(), *port) else { return Ok(None) };
-        match TcpListener::bind((&*host, port)).await {
+        match tcp(&host, port, reuse).await {
             Ok(listener) => Ok(Some(Self(listener))),
             Err(error) => Err(match error.kind() {
                 io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => {

@@ -28,6 +28,11 @@ impl Proxies {
         Self(networks.into_iter().filter_map(network).collect())
     }
 
+    /// Whether it is a proxy of ours, whose word counts.
+    pub fn trust(&self, peer: Peer) -> bool {
+        peer.address.is_none_or(|address| self.trusts(address))
+    }
+
     /// The address of the client that sends a request with `headers` through `peer`: the last one in
     /// `X-Forwarded-For` that is not a proxy of ours, for what stands before it anybody may have written. `None` if
     /// nobody knows it.

@@ -77,7 +77,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("ipnet", &["config/rules.rs", "transport/peer.rs"]),
     ("arc_swap", &["hub/hubs.rs", "hub/mod.rs", "node/mod.rs", "rates.rs", "session/mod.rs"]),
     ("governor", &["rates.rs"]),
-    ("nix", &["server/listener.rs"]),
+    ("nix", &["server/shared_port.rs"]),
     ("ppp", &["server/arrival.rs"]),
     ("tokio_rustls", &["cli/link.rs", "server/arrival.rs", "transport/stream.rs"]),
     (
@@ -164,7 +164,17 @@ const FENCES: &[(&str, &[&str])] = &[
         ],
     ),
     ("std::env", &["config", "main.rs"]),
-    ("std::fs", &["config", "monitor/process.rs", "server/listener.rs", "webhooks/journal.rs", "webhooks/mod.rs"]),
+    (
+        "std::fs",
+        &[
+            "config",
+            "monitor/process.rs",
+            "server/listener.rs",
+            "server/shared_port.rs",
+            "webhooks/journal.rs",
+            "webhooks/mod.rs",
+        ],
+    ),
     ("tracing", &["broker", "hub", "cluster", "webhooks", "node", "session", "transport", "api", "server", "cli"]),
     (
         "SystemTime",

@@ -2,7 +2,7 @@
 
 use crate::node::Visitor;
 use crate::protocol::CloseCode;
-use crate::transport::peer::Peer;
+use crate::transport::peer::{Peer, Proxies};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -77,9 +77,10 @@ impl Handshake {
         })
     }
 
-    /// The handshake as one that `peer` sent for `client`.
-    pub(super) fn from(self, peer: Peer, client: Option<IpAddr>) -> Self {
-        Self { secure: self.secure || peer.tls, client, ..self }
+    /// The handshake as one that `peer` sent, which may be a proxy of ours.
+    pub(super) fn from(self, peer: Peer, proxies: &Proxies, headers: &HeaderMap) -> Self {
+        let secure = peer.tls || self.secure && proxies.trust(peer);
+        Self { secure, client: proxies.client(peer, headers), ..self }
     }
 
     /// The 101.

@@ -60,7 +60,7 @@ impl Upgrades {
             Err(refused) => return *refused,
         };
         let peer = request.extensions().get().copied().unwrap_or_default();
-        let handshake = handshake.from(peer, self.proxies.client(peer, request.headers()));
+        let handshake = handshake.from(peer, &self.proxies, request.headers());
         if self.tasks.is_closed() {
             return (StatusCode::SERVICE_UNAVAILABLE, "The server is stopping: connect again\n").into_response();
         }

@@ -234,9 +234,10 @@ impl From<Stuck> for End {
 
 /// Writes the last frames, then waits for the client to hang up, so that it reads them before the connection goes.
 pub(super) async fn hang_up(mut stream: Stream, last: &[Frame]) {
-    if write::all(&mut stream, last, CLOSE_WRITE, || false).await.is_err() || stream.shutdown().await.is_err() {
+    if write::all(&mut stream, last, CLOSE_WRITE, || false).await.is_err() {
         return;
     }
+    let Ok(Ok(())) = timeout(CLOSE_WRITE, stream.shutdown()).await else { return };
     let rest = async {
         let mut sink = [0; 1024];
         let mut left = LINGER_BYTES;

@@ -88,6 +88,34 @@ async fn a_mistake_leaves_everything_as_it_was() {
     assert!(!folder.read("log").contains("a-secret"));
 }
 
+/// Whoever deploys may take the file away before putting the next one there, or write it bit by bit.
+#[tokio::test]
+async fn a_file_that_is_gone_is_no_reason_to_send_clients_away() {
+    let folder = Folder::new(&env(""));
+    let server = start(&folder, &apps(&[("a", "")]));
+    let mut stays = connect(place(&server).into()).await;
+    let dotenv = folder.read(".env");
+    std::fs::remove_file(folder.path(".env")).unwrap();
+    logged(&folder, ".env is gone: put it back", 1).await;
+    server.signal("-HUP");
+    logged(&folder, ".env is gone: put it back", 2).await;
+    folder.write(".env", &dotenv);
+    server.signal("-HUP");
+    logged(&folder, "configuration read again added=[] changed=[] removed=[]", 1).await;
+    stays.hears_nothing().await;
+}
+
+#[tokio::test]
+async fn a_signal_right_after_the_start_is_no_end() {
+    let folder = Folder::new("");
+    for _ in 0..10 {
+        let mut server = start(&folder, &apps(&[("a", "")]));
+        server.signal("-HUP");
+        server.signal("-TERM");
+        assert_eq!(server.ended().0.code(), Some(0));
+    }
+}
+
 /// The keys of an app are rotated: clients and back ends move from one to the other without a pause.
 #[tokio::test]
 async fn a_key_is_added_and_the_old_one_removed() {

@@ -2,12 +2,13 @@
 
 use super::{env, free_port, publish};
 use crate::binary::{Folder, Running};
-use crate::support::{KEY, PATIENCE};
+use crate::support::{Http, KEY, PATIENCE, connect};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::client_async;
 
@@ -23,19 +24,17 @@ async fn visit(place: SocketAddr) -> Result<(), String> {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_connection_fails_while_a_second_process_takes_over_the_port() {
-    let folder = Folder::new(&env(""));
-    let port = free_port().to_string();
-    let start = || {
-        let args = ["serve", "--host", "127.0.0.1", "--port", &port, "--reuse-port"];
-        Running::start(folder.fanfare(&[&args[..], &["--drain-delay", "0", "--drain-window", "1"]].concat()))
-    };
-    let mut old = start();
-    let place: SocketAddr = old.address.parse().unwrap();
-    let (done, visits) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let visitors: Vec<_> = (0..8)
-        .map(|_| {
+/// Clients who come one after the other, and must all be greeted.
+struct Visitors {
+    done: Arc<AtomicBool>,
+    visits: Arc<AtomicUsize>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Visitors {
+    fn start(place: SocketAddr) -> Self {
+        let (done, visits) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let visitor = |_| {
             let (done, visits) = (done.clone(), visits.clone());
             tokio::spawn(async move {
                 while !done.load(Ordering::Relaxed) {
@@ -43,30 +42,88 @@ async fn no_connection_fails_while_a_second_process_takes_over_the_port() {
                     visits.fetch_add(1, Ordering::Relaxed);
                 }
             })
-        })
-        .collect();
-    let more = |count: usize| {
-        let (visits, goal) = (visits.clone(), visits.load(Ordering::Relaxed) + count);
-        timeout(PATIENCE, async move {
-            while visits.load(Ordering::Relaxed) < goal {
+        };
+        let tasks = (0..8).map(visitor).collect();
+        Self { done, visits, tasks }
+    }
+
+    /// Waits for a hundred more.
+    async fn more(&self) {
+        let goal = self.visits.load(Ordering::Relaxed) + 100;
+        let wait = async {
+            while self.visits.load(Ordering::Relaxed) < goal {
                 sleep(Duration::from_millis(5)).await;
             }
-        })
-    };
-    more(100).await.expect("the old one serves");
-    let mut new = start();
-    more(100).await.expect("both serve");
-    old.signal("-TERM");
-    let (status, out) = tokio::task::spawn_blocking(move || old.ended()).await.unwrap();
-    assert_eq!(status.code(), Some(0), "{out}");
-    more(100).await.expect("the new one serves");
-    done.store(true, Ordering::Relaxed);
-    for visitor in visitors {
-        visitor.await.expect("every visit succeeds");
+        };
+        timeout(PATIENCE, wait).await.expect("nobody is served");
     }
+
+    async fn end(self) {
+        self.done.store(true, Ordering::Relaxed);
+        for task in self.tasks {
+            task.await.expect("every visit succeeds");
+        }
+    }
+}
+
+/// A process that shares its ports, that of metrics among them.
+fn start(folder: &Folder, port: u16, metrics: u16) -> Running {
+    folder.write("fanfare.toml", &format!("[metrics]\nport = {metrics}\n"));
+    let port = port.to_string();
+    let args = ["serve", "--host", "127.0.0.1", "--port", &port, "--reuse-port", "--config", "fanfare.toml"];
+    Running::start(folder.fanfare(&[&args[..], &["--drain-delay", "0", "--drain-window", "1"]].concat()))
+}
+
+async fn stop(mut server: Running) {
+    server.signal("-TERM");
+    let (status, out) = tokio::task::spawn_blocking(move || server.ended()).await.unwrap();
+    assert_eq!(status.code(), Some(0), "{out}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_connection_fails_while_processes_take_over_the_port_and_give_it_back() {
+    let (folder, port, metrics) = (Folder::new(&env("")), free_port(), free_port());
+    let first = start(&folder, port, metrics);
+    let place: SocketAddr = first.address.parse().unwrap();
+    let visitors = Visitors::start(place);
+    visitors.more().await;
+    let second = start(&folder, port, metrics);
+    visitors.more().await;
+    // The older one goes.
+    stop(first).await;
+    visitors.more().await;
+    let third = start(&folder, port, metrics);
+    visitors.more().await;
+    // The younger one goes: the update was no good.
+    stop(third).await;
+    visitors.more().await;
+    visitors.end().await;
     assert_eq!(publish(place, "a").await, 200);
-    new.signal("-TERM");
-    assert_eq!(new.ended().0.code(), Some(0));
+    stop(second).await;
+}
+
+#[tokio::test]
+async fn without_a_successor_back_ends_are_served_until_the_last_connection_has_gone() {
+    let folder = Folder::new(&env(""));
+    let args = ["serve", "--host", "127.0.0.1", "--port", "0", "--reuse-port", "--drain-delay", "0"];
+    let mut server = Running::start(folder.fanfare(&args));
+    let place: SocketAddr = server.address.parse().unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..200 {
+        let mut client = connect(place.into()).await;
+        client.subscribe("a").await;
+        clients.push(client);
+    }
+    server.signal("-TERM");
+    server.wait_for("Gracefully terminating connections.");
+    let refused = async { while Http::connect(place).await.upgrade(&format!("/app/{KEY}")).await.status != 503 {} };
+    timeout(PATIENCE, refused).await.expect("newcomers are sent away");
+    assert_eq!(publish(place, "a").await, 200);
+    for client in &mut clients {
+        assert_eq!(client.closed_in_the_end().await, 4200);
+    }
+    drop(clients);
+    assert_eq!(server.ended().0.code(), Some(0));
 }
 
 #[test]

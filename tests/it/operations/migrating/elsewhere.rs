@@ -39,8 +39,10 @@ async fn soketis_container_is_replaced() {
     let [port, metrics] = [free_port(), free_port()];
     let folder = Folder::new(&pusher(&at("127.0.0.1", port, "http")));
     let mut command = folder.fanfare(&["serve"]);
-    // What the compose file of Sail hands to it.
+    // What the compose file of Sail hands to it, and metrics.
     for (name, text) in [
+        ("SOKETI_METRICS_ENABLED", "1"),
+        ("SOKETI_METRICS_HOST", "127.0.0.1"),
         ("SOKETI_DEBUG", "0"),
         ("SOKETI_METRICS_SERVER_PORT", &metrics.to_string()),
         ("SOKETI_DEFAULT_APP_ID", APP),
@@ -68,10 +70,11 @@ async fn soketis_container_is_replaced() {
 fn soketis_defaults_are_others() {
     let env =
         |more: &str| format!("SOKETI_DEFAULT_APP_ID=1\nSOKETI_DEFAULT_APP_KEY=k\nSOKETI_DEFAULT_APP_SECRET=s\n{more}");
-    let report = settings(&env("SOKETI_METRICS_ENABLED=1\n"), &[]);
+    let report = settings(&env("SOKETI_METRICS_SERVER_PORT=9700\n"), &[]);
     assert_eq!(value(&report, "server.port"), 6001);
     assert_eq!(value(&report, "metrics.port"), Value::Null);
-    assert_eq!(names(&report["ignored"]), ["SOKETI_METRICS_ENABLED"]);
+    let report = settings(&env("SOKETI_METRICS_ENABLED=1\n"), &[]);
+    assert_eq!([value(&report, "metrics.host"), value(&report, "metrics.port")], [json!("0.0.0.0"), json!(9601)]);
     for (key, expect) in [
         ("max_event_data_bytes", 10_240),
         ("max_user_info_bytes", 1024),
@@ -83,7 +86,7 @@ fn soketis_defaults_are_others() {
     let report = settings(
         &env("SOKETI_EVENT_MAX_SIZE_IN_KB=100\nSOKETI_PRESENCE_MAX_MEMBER_SIZE=2\n\
               SOKETI_CHANNEL_LIMITS_MAX_NAME_LENGTH=200\nSOKETI_CHANNEL_CACHE_TTL=3600\n\
-              SOKETI_METRICS_SERVER_PORT=9601\nSOKETI_METRICS_HOST=0.0.0.0\nSOKETI_SHUTDOWN_GRACE_PERIOD=3000\n\
+              SOKETI_METRICS_ENABLED=true\nSOKETI_METRICS_SERVER_PORT=9601\nSOKETI_METRICS_HOST=0.0.0.0\nSOKETI_SHUTDOWN_GRACE_PERIOD=3000\n\
               SOKETI_DEFAULT_APP_ENABLE_CLIENT_MESSAGES=false\nSOKETI_ADAPTER_DRIVER=redis\n\
               SOKETI_ADAPTER_REDIS_PREFIX=mine\n"),
         &[],

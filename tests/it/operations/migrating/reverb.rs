@@ -111,12 +111,14 @@ async fn two_apps_of_its_config_file_are_exported() {
 }
 
 #[test]
-fn tls_of_its_config_file_is_told_to_be_missing() {
+fn the_certificate_in_its_config_file_counts() {
     let folder = Folder::new(&env(1));
-    folder.write("reverb.json", &export(&json!({ "local_cert": "/etc/ssl/a.pem" })).to_string());
+    let tls = json!({ "local_cert": "/etc/ssl/a.pem", "local_pk": "/etc/ssl/a.key", "passphrase": "x" });
+    folder.write("reverb.json", &export(&tls).to_string());
     let (report, code) = checked(&folder, &["--config", "reverb.json"]);
     let [warning] = &report["warnings"].as_array().unwrap()[..] else { panic!("{report:#}") };
-    assert!(code == Some(0) && warning.as_str().unwrap().contains("options.tls has no effect"), "{warning}");
+    assert!(code == Some(0) && warning.as_str().unwrap().contains("options.tls.passphrase has no effect"), "{warning}");
+    assert_eq!(setting(&report, "tls.key_file").0, "/etc/ssl/a.key");
 }
 
 #[tokio::test]
