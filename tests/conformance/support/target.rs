@@ -195,7 +195,7 @@ impl Server {
     /// Starts this crate's binary on a free port.
     fn one(settings: Settings) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_fanfare"))
-            .args(["serve", "--config"])
+            .args(["serve", "--drain-delay", "0", "--config"])
             .arg(settings.file())
             .current_dir(env!("CARGO_TARGET_TMPDIR"))
             .env_clear()
@@ -223,6 +223,8 @@ impl Server {
             let mut config = Config::load(&sources).unwrap();
             // Each node would need its own.
             config.webhooks.journal = PathBuf::new();
+            // They stop after every statement.
+            (config.server.drain_delay_secs, config.server.drain_window_secs) = (0, 1);
             config
         };
         Self::Nodes(Nodes::start(Some(kind), config))
