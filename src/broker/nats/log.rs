@@ -126,9 +126,17 @@ async fn create(client: &Client, log: &Topic, stream: &str) -> Result<(), Error>
         "allow_direct": true,
         "deny_delete": true,
     });
-    match request(client, &format!("$JS.API.STREAM.CREATE.{stream}"), &settings).await? {
-        Some(_) => Ok(()),
-        None => Err(none()),
+    match request(client, &format!("$JS.API.STREAM.CREATE.{stream}"), &settings).await {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(none()),
+        // Of two nodes, one may hear that the subject is another stream's already: that of the other node.
+        Err(refused) => {
+            if exists(client, stream).await? {
+                Ok(())
+            } else {
+                Err(refused)
+            }
+        }
     }
 }
 
