@@ -367,8 +367,7 @@ impl Node {
         self.hubs.all().values().for_each(|hub| hub.feed().end());
     }
 
-    /// Tells the feed of a connection to the app with this key that was refused. `ip` is asked for only if somebody hears
-    /// of it.
+    /// Tells the feed of a connection to the app with this key that was refused.
     pub fn turned_away(&self, key: Option<&str>, visitor: Visitor<'_>, close: CloseCode) {
         if let Some(app) = key.and_then(|key| self.app_by_key(key)) {
             self.feed(&app).tell(|| Happening::TurnedAway {

@@ -55,7 +55,7 @@ impl Running {
                 Some(_) => {}
             }
         }
-        let is_gone = |id: &&App| !apps.iter().any(|app| app.id == id.id);
+        let is_gone = |gone: &&App| !apps.iter().any(|app| app.id == gone.id);
         changes.removed = before.iter().map(|app| &**app).filter(is_gone).map(|app| app.id.clone()).collect();
         if !(changes.added.is_empty() && changes.changed.is_empty() && changes.removed.is_empty()) {
             self.node.configure(Apps::new(apps));

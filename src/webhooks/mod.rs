@@ -130,8 +130,8 @@ pub struct Status {
 pub struct Silent;
 
 impl Webhooks {
-    /// Those of `apps`, each with where it is told what happens in it, on the node `me`, and the task that does the work; `None` if there are none. Among nodes that act as
-    /// one, what is asked of the log that they share goes to `log`. Fails on settings that could never work.
+    /// Those of `apps`, each with where it is told what happens in it, on the node `me`, and the task that does the work;
+    /// `None` if there are none. Among nodes that act as one, what is asked of the log that they share goes to `log`. Fails on settings that could never work.
     pub fn new(
         me: NodeId,
         settings: &crate::config::Webhooks,
