@@ -1,18 +1,20 @@
 //! `fanfare check`.
 
-use super::place::Place;
+use super::options::Options;
 use super::print::{columns, complain, refuse, say};
 use crate::config::{Report, Setting};
+use crate::server::refusals;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
 /// Read all of the configuration as `fanfare serve` does, and show what it comes to.
 ///
-/// Prints every setting with its value and where that was said; secrets are masked. Exits with 78 if anything is wrong.
+/// Prints every setting with its value and where that was said; secrets are masked. Exits with 78 if anything is wrong, also
+/// with the files that it names. What only a start can tell is not tried: whether the port is free, say.
 #[derive(clap::Args)]
 pub(super) struct Check {
     #[command(flatten)]
-    place: Place,
+    options: Options,
     /// Print settings, warnings and errors as JSON, for programs
     #[arg(long)]
     json: bool,
@@ -20,15 +22,15 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(self) -> ExitCode {
-        let Report { settings, warnings, ignored, config } = Report::of(&self.place.sources());
+        let Report { settings, warnings, ignored, config } = Report::of(&self.options.sources());
+        let errors = config.map_or_else(|error| error.lines().to_vec(), |config| refusals(&config));
         if self.json {
-            let errors = config.as_ref().err().map_or(&[][..], |error| error.lines());
             let all = json!({ "settings": settings, "warnings": warnings, "ignored": ignored, "errors": errors });
             say(&all.to_string());
             return if errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(super::BAD_CONFIG) };
         }
-        if let Err(error) = config {
-            let code = refuse(&error.to_string());
+        if !errors.is_empty() {
+            let code = refuse(&errors.join("\n"));
             warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
             return code;
         }

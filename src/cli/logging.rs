@@ -51,6 +51,14 @@ impl Logging {
         }
     }
 
+    /// Tells why the server is not, where it tells everything.
+    pub(super) fn fail(&self, text: &str) {
+        match self.format {
+            LogFormat::Human => super::print::complain(text),
+            LogFormat::Json => tracing::error!("{text}"),
+        }
+    }
+
     /// Takes another level for the configured one.
     pub(super) fn configure(&self, level: LogLevel) {
         let before = std::mem::replace(&mut *self.level.lock(), level);

@@ -14,6 +14,7 @@ mod keys;
 mod link;
 mod logging;
 mod nodes;
+mod options;
 mod pinned;
 mod place;
 mod print;

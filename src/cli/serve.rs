@@ -1,12 +1,12 @@
 //! `fanfare serve`.
 
-use super::dev;
 use super::logging::{Logging, Switches};
-use super::place::Place;
-use super::print::{complain, refuse, say};
+use super::options::Options;
+use super::print::{refuse, say};
 use super::reload::Reload;
-use crate::config::{Config, Report, Sources};
-use crate::server::{Bus, Fatal, Server};
+use super::{BAD_CONFIG, dev};
+use crate::config::{Config, Report, Sources, masked};
+use crate::server::{Bus, Fatal, Server, refusals};
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -19,43 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 #[derive(clap::Args)]
 pub(super) struct Serve {
     #[command(flatten)]
-    place: Place,
-    #[arg(
-        long,
-        value_name = "NAME",
-        help = "Name that clients use, to be shown; never listened on [default: REVERB_HOST]"
-    )]
-    hostname: Option<String>,
-    #[arg(
-        long,
-        value_name = "FILE",
-        help = "Certificate and chain in PEM, to speak TLS [default: REVERB_SSL_CERT, or that of Herd or Valet for --hostname]"
-    )]
-    tls_cert: Option<String>,
-    /// The certificate's private key in PEM
-    #[arg(long, value_name = "FILE")]
-    tls_key: Option<String>,
-    /// Unix socket to listen on as well
-    #[arg(long, value_name = "FILE")]
-    unix_socket: Option<String>,
-    /// Let another process with this option listen on the same port
-    #[arg(long)]
-    reuse_port: bool,
-    /// How long to go on, but for /ready, when asked to stop [default: 5]
-    #[arg(long, value_name = "SECONDS")]
-    drain_delay: Option<String>,
-    /// Over how long connections are closed then [default: 30]
-    #[arg(long, value_name = "SECONDS")]
-    drain_window: Option<String>,
-    /// Log every connection, message and broadcast
-    #[arg(long)]
-    debug: bool,
-    /// How a line of the log looks: human or json
-    #[arg(long, value_name = "FORMAT")]
-    log_format: Option<String>,
-    /// The least that is logged: error, warn, info or debug
-    #[arg(long, value_name = "LEVEL")]
-    log_level: Option<String>,
+    options: Options,
     /// Serve one app with known credentials on 127.0.0.1, without any configuration
     #[arg(long, conflicts_with_all = ["env_file", "config", "apps"])]
     dev: bool,
@@ -64,7 +28,7 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self) -> ExitCode {
         let dev = self.dev;
-        let sources = self.sources();
+        let sources = self.options.sources();
         let (config, warnings) = if dev {
             (Config::dev(&sources), Vec::new())
         } else {
@@ -75,6 +39,10 @@ impl Serve {
             Ok(config) => config,
             Err(error) => return refuse(&error.to_string()),
         };
+        let refusals = refusals(&config);
+        if !refusals.is_empty() {
+            return refuse(&refusals.join("\n"));
+        }
         let logging = Logging::start(config.log);
         for warning in warnings {
             tracing::warn!("configuration: {warning}");
@@ -91,38 +59,18 @@ impl Serve {
                 served
             },
         );
-        match served {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error @ (Fatal::Host { .. } | Fatal::Settings(_))) => refuse(&error.to_string()),
-            Err(error) => {
-                complain(&error.to_string());
-                ExitCode::FAILURE
-            }
+        let Err(error) = served else { return ExitCode::SUCCESS };
+        logging.fail(&error.to_string());
+        match error {
+            Fatal::Settings(_) => ExitCode::from(BAD_CONFIG),
+            // What may have passed by the next time: whoever watches over the server is to try again.
+            _ => ExitCode::FAILURE,
         }
-    }
-
-    fn sources(self) -> Sources {
-        let switch = |on: bool| on.then(|| "true".to_owned());
-        let mut sources = self.place.sources();
-        let flags = [
-            ("server.hostname", self.hostname, "--hostname"),
-            ("server.debug", switch(self.debug), "--debug"),
-            ("tls.cert_file", self.tls_cert, "--tls-cert"),
-            ("tls.key_file", self.tls_key, "--tls-key"),
-            ("server.unix_socket", self.unix_socket, "--unix-socket"),
-            ("server.reuse_port", switch(self.reuse_port), "--reuse-port"),
-            ("server.drain_delay_secs", self.drain_delay, "--drain-delay"),
-            ("server.drain_window_secs", self.drain_window, "--drain-window"),
-            ("log.format", self.log_format, "--log-format"),
-            ("log.level", self.log_level, "--log-level"),
-        ];
-        sources.flags.extend(flags.into_iter().filter_map(|(key, value, flag)| Some((key, value?, flag))));
-        sources
     }
 }
 
 async fn serve(config: Config, sources: Sources, dev: bool, logging: &Logging) -> Result<(), Fatal> {
-    let (path, hostname) = (config.server.path.clone(), config.server.hostname.clone());
+    let (path, hostname) = (config.server.path.clone(), config.server.hostname.as_deref().map(masked));
     let is_secure = config.tls.cert_file.is_some();
     // Before the port is announced, so that a signal sent on seeing it is not lost.
     let (mut signals, mut last, switches) = (Signals::new()?, Signals::new()?, Switches::new()?);

@@ -4,6 +4,8 @@ use super::Fatal;
 use crate::broker::{Broker, Feed, Inbox};
 use crate::cluster;
 use crate::config::{self, Config};
+#[cfg(any(feature = "redis", feature = "nats"))]
+use std::fmt::Display;
 
 /// What makes a server one of several.
 #[derive(Debug)]
@@ -28,12 +30,32 @@ impl Bus {
         };
         Ok(Some(Self { broker, inbox, settings: cluster::Settings::from(&config.cluster) }))
     }
+
+    /// Whether [`Self::connect`] could do what `config` says; nobody is connected to.
+    pub(super) fn examine(config: &Config) -> Result<(), Fatal> {
+        match config.cluster.bus {
+            config::Bus::None => Ok(()),
+            #[cfg(feature = "redis")]
+            config::Bus::Redis => crate::broker::redis::Redis::examine(&config.redis).map_err(settings),
+            #[cfg(not(feature = "redis"))]
+            config::Bus::Redis => Err(missing("redis")),
+            #[cfg(feature = "nats")]
+            config::Bus::Nats => crate::broker::nats::Nats::examine(&config.nats).map_err(settings),
+            #[cfg(not(feature = "nats"))]
+            config::Bus::Nats => Err(missing("nats")),
+        }
+    }
+}
+
+#[cfg(any(feature = "redis", feature = "nats"))]
+fn settings(error: impl Display) -> Fatal {
+    Fatal::Settings(error.to_string())
 }
 
 #[cfg(feature = "redis")]
 fn redis(config: &Config, feed: Feed) -> Result<Broker, Fatal> {
     let link = crate::broker::redis::Redis::connect(&config.redis, feed);
-    link.map(Broker::Redis).map_err(|error| Fatal::Settings(error.to_string()))
+    link.map(Broker::Redis).map_err(settings)
 }
 
 #[cfg(not(feature = "redis"))]
@@ -44,7 +66,7 @@ fn redis(_: &Config, _: Feed) -> Result<Broker, Fatal> {
 #[cfg(feature = "nats")]
 fn nats(config: &Config, feed: Feed) -> Result<Broker, Fatal> {
     let link = crate::broker::nats::Nats::connect(&config.nats, feed);
-    link.map(Broker::Nats).map_err(|error| Fatal::Settings(error.to_string()))
+    link.map(Broker::Nats).map_err(settings)
 }
 
 #[cfg(not(feature = "nats"))]

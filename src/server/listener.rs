@@ -125,8 +125,9 @@ fn unbound(host: &str, port: u16, error: io::Error) -> Fatal {
         ErrorKind::AddrInUse => "another process listens there: stop it or choose another port",
         ErrorKind::PermissionDenied => "ports below 1024 need privileges: choose another port",
         _ => {
+            let setting = "server.host (--host, REVERB_SERVER_HOST or the config file)";
             let hint = "it must be an address or a name of this machine, such as 0.0.0.0";
-            return Fatal::Host { host, error, hint };
+            return Fatal::Host { setting, host, error, hint };
         }
     };
     Fatal::Bind { host, port, error, hint }

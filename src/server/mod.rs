@@ -73,9 +73,11 @@ pub struct Server {
 /// Why a server could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Fatal {
-    /// The configured host is none of this machine's.
-    #[error("server.host is {host:?} (--host, REVERB_SERVER_HOST or the config file): {error}; {hint}")]
+    /// The configured host is none of this machine's, or not yet.
+    #[error("{setting} is {host:?}: {error}; {hint}")]
     Host {
+        /// Which setting says so.
+        setting: &'static str,
         /// The configured host.
         host: String,
         /// What the system said.
@@ -83,7 +85,7 @@ pub enum Fatal {
         /// How to mend it.
         hint: &'static str,
     },
-    /// The bus cannot be reached as configured.
+    /// What is configured could never work.
     #[error("{0}")]
     Settings(String),
     /// The system refuses something that every server needs.
@@ -111,6 +113,15 @@ pub enum Fatal {
         /// What the system said.
         error: io::Error,
     },
+}
+
+/// Everything that a start would be refused for before it takes a port: what is wrong, where, and how to mend it. Only reads.
+pub fn refusals(config: &Config) -> Vec<String> {
+    let tls = Tls::new(&config.tls).map(drop).map_err(|error| error.to_string());
+    let bus = Bus::examine(config).map_err(|error| error.to_string());
+    let told = config.apps.iter().any(|app| !app.webhooks.is_empty());
+    let webhooks = if told { webhooks::examine(&config.webhooks) } else { Ok(()) };
+    [tls, bus, webhooks].into_iter().filter_map(Result::err).collect()
 }
 
 impl Server {

@@ -27,9 +27,10 @@ impl Watch {
                 io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => {
                     Fatal::Bind { host, port, error, hint: "choose another metrics.port" }
                 }
-                _ => Fatal::Settings(format!(
-                    "metrics.host is {host:?}: {error}; it must be an address or a name of this machine, such as 127.0.0.1"
-                )),
+                _ => {
+                    let hint = "it must be an address or a name of this machine, such as 127.0.0.1";
+                    Fatal::Host { setting: "metrics.host", host, error, hint }
+                }
             }),
         }
     }

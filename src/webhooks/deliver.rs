@@ -40,8 +40,11 @@ pub(super) struct Outcome {
     pub(super) failure: Option<String>,
 }
 
+/// Whom to trust.
+pub(super) type Trust = ClientConfig;
+
 /// Whom to trust: the authorities in `ca`, in PEM, or the public ones.
-pub(super) fn trust(ca: Option<&[u8]>) -> Result<ClientConfig, String> {
+pub(super) fn trust(ca: Option<&[u8]>) -> Result<Trust, String> {
     let builder = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()));
     let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
     let Some(ca) = ca else { return Ok(builder.with_webpki_roots().with_no_client_auth()) };

@@ -42,6 +42,7 @@ use crate::metrics::Metrics;
 use crate::protocol::NodeId;
 pub use actor::Actor;
 pub use book::Dead;
+use deliver::Trust;
 pub use entry::{Entry, Wish};
 pub use event::{ClientEvent, Event, EventId};
 use journal::Claim;
@@ -145,16 +146,7 @@ impl Webhooks {
         if apps.is_empty() {
             return Ok(None);
         }
-        let tls = match &settings.tls_ca_file {
-            None => deliver::trust(None)?,
-            Some(path) => {
-                let wrong = |why: String| {
-                    format!("webhooks.tls_ca_file is {}: {why}; name a file with certificates in PEM", path.display())
-                };
-                let ca = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-                deliver::trust(Some(&ca)).map_err(wrong)?
-            }
-        };
+        let tls = trusted(settings)?;
         let path = &settings.journal;
         let claim = match path.as_os_str().is_empty() {
             true => None,
@@ -304,6 +296,29 @@ impl Webhooks {
     async fn tell(&self, input: Input) {
         let _ = self.0.inputs.send(input).await;
     }
+}
+
+/// Whether [`Webhooks::new`] could do as `settings` say, as far as that can be told without writing anything.
+pub fn examine(settings: &crate::config::Webhooks) -> Result<(), String> {
+    trusted(settings)?;
+    let folder = settings.journal.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder.filter(|folder| !folder.is_dir()) {
+        None => Ok(()),
+        Some(folder) => {
+            let (journal, folder) = (settings.journal.display(), folder.display());
+            Err(format!("webhooks.journal is {journal}, and {folder} is no folder: make it, or name another file"))
+        }
+    }
+}
+
+/// Whom senders trust: the authorities in a file, or the public ones.
+fn trusted(settings: &crate::config::Webhooks) -> Result<Trust, String> {
+    let Some(file) = &settings.tls_ca_file else { return deliver::trust(None) };
+    let wrong = |why: String| {
+        format!("webhooks.tls_ca_file is {}: {why}; name a file with certificates in PEM", file.display())
+    };
+    let ca = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
+    deliver::trust(Some(&ca)).map_err(wrong)
 }
 
 /// The time by the runtime's clock, which tests can wind.

@@ -103,6 +103,11 @@ impl Nats {
         Ok(Self { asks, up: seen, kept: Arc::default(), logs: Arc::default() })
     }
 
+    /// Whether anything could be connected to with these settings; reads the files that they name.
+    pub fn examine(settings: &Settings) -> Result<(), SettingsError> {
+        options::Options::new(settings).map(drop)
+    }
+
     pub(super) fn max_bytes(&self) -> usize {
         self.up().map_or(usize::MAX, |up| up.client.max_payload())
     }

@@ -54,6 +54,11 @@ impl Redis {
         Ok(Self { shared, _task: Arc::new(task) })
     }
 
+    /// Whether anything could be connected to with these settings; reads the files that they name.
+    pub fn examine(settings: &Settings) -> Result<(), SettingsError> {
+        Plan::new(settings).map(drop)
+    }
+
     pub(super) async fn publish(&self, batch: &[(Topic, Bytes)]) -> Result<(), Error> {
         self.shared.session()?.publish(batch).await
     }

@@ -190,6 +190,27 @@ fn files_that_cannot_be_read_or_parsed() {
     check("", ("A=\"b\nREVERB_SERVER_PORT=x", &files, &options, &broken));
 }
 
+/// What stands in them is looked at before anything is started, and all of it is told.
+#[test]
+fn files_that_are_of_no_use() {
+    let toml = "[cluster]\nbus = \"redis\"\n[redis]\nurls = [\"rediss://a.test\"]\ntls_ca_file = \"ca.pem\"\n\
+                [webhooks]\njournal = \"none/journal\"\n[[webhooks.endpoints]]\nurl = \"https://a.test\"\n";
+    let expect = [
+        "tls.cert_file cert.pem cannot be used: No such file or directory (os error 2); name a file that this user may read",
+        "ca.pem cannot be read (no such file): correct redis.tls_ca_file",
+        "webhooks.journal is none/journal, and none is no folder: make it, or name another file",
+    ];
+    let options = ["--config", "a.toml", "--tls-cert", "cert.pem", "--tls-key", "key.pem"];
+    check(APP, ("", &[("a.toml", toml)], &options, &expect));
+    let toml = "cluster.bus = \"nats\"\nnats.username = \"me\"\nwebhooks.tls_ca_file = \"ca.pem\"\n\
+                [[webhooks.endpoints]]\nurl = \"https://a.test\"\n";
+    let expect = [
+        "nats.username: and nats.password must both be set, or neither",
+        "webhooks.tls_ca_file is ca.pem: it holds no certificate in PEM; name a file with certificates in PEM",
+    ];
+    check(APP, ("", &[("a.toml", toml), ("ca.pem", "")], TOML, &expect));
+}
+
 #[test]
 fn apps_that_are_none() {
     let half = "an app has id, key and secret; set all three or none";

@@ -3,7 +3,7 @@
 use super::super::check::setting;
 use super::super::tls::Chain;
 use super::super::{free_port, place, serve};
-use super::{event, is_well, local, names, post, refused, serves, settings, status};
+use super::{checked, event, is_well, local, names, post, refused, serves, settings, status};
 use crate::binary::{Folder, Running};
 use crate::support::{APP, Client, Http, KEY, SECRET};
 use serde_json::{Value, json};
@@ -193,12 +193,15 @@ async fn what_its_config_file_says_is_said_by_variables() {
     let error = refused(&folder, &["check", "--config", "websockets.json"]);
     assert!(error.contains("apps[0].enable_statistics is not a setting"), "{error}");
 
-    let tls = "LARAVEL_WEBSOCKETS_SSL_LOCAL_CERT=a.pem\nLARAVEL_WEBSOCKETS_SSL_LOCAL_PK=b.pem\n";
-    let report = settings(&app(tls), &[]);
-    assert_eq!((value(&report, "tls.cert_file"), value(&report, "tls.key_file")), ("a.pem".into(), "b.pem".into()));
-    assert_eq!(report["warnings"], json!([]));
-    let secured = Folder::new(&app(&tls.replace("a.pem", "cert.pem").replace("b.pem", "key.pem")));
+    let tls = "LARAVEL_WEBSOCKETS_SSL_LOCAL_CERT=cert.pem\nLARAVEL_WEBSOCKETS_SSL_LOCAL_PK=key.pem\n";
+    let secured = Folder::new(&app(tls));
     Chain::new().write(&secured);
+    let (report, _) = checked(&secured, &[]);
+    assert_eq!(
+        (value(&report, "tls.cert_file"), value(&report, "tls.key_file")),
+        ("cert.pem".into(), "key.pem".into())
+    );
+    assert_eq!(report["warnings"], json!([]));
     assert_eq!(status(place(&serve(&secured, &[])), "/up").await, 400, "plain HTTP on a port that speaks TLS");
     let report = settings(&app("LARAVEL_WEBSOCKETS_SSL_PASSPHRASE=hidden\n"), &[]);
     assert_eq!(names(&report["warnings"]), ["LARAVEL_WEBSOCKETS_SSL_PASSPHRASE"]);

@@ -1,6 +1,7 @@
 //! From Laravel Reverb.
 
 use super::super::check::setting;
+use super::super::tls::Chain;
 use super::super::{free_port, place, serve};
 use super::{checked, event, is_well, local, names, post, serves, settings};
 use crate::binary::{Folder, Running};
@@ -113,12 +114,13 @@ async fn two_apps_of_its_config_file_are_exported() {
 #[test]
 fn the_certificate_in_its_config_file_counts() {
     let folder = Folder::new(&env(1));
-    let tls = json!({ "local_cert": "/etc/ssl/a.pem", "local_pk": "/etc/ssl/a.key", "passphrase": "x" });
+    Chain::new().write(&folder);
+    let tls = json!({ "local_cert": "cert.pem", "local_pk": "key.pem", "passphrase": "x" });
     folder.write("reverb.json", &export(&tls).to_string());
     let (report, code) = checked(&folder, &["--config", "reverb.json"]);
     let [warning] = &report["warnings"].as_array().unwrap()[..] else { panic!("{report:#}") };
     assert!(code == Some(0) && warning.as_str().unwrap().contains("options.tls.passphrase has no effect"), "{warning}");
-    assert_eq!(setting(&report, "tls.key_file").0, "/etc/ssl/a.key");
+    assert_eq!(setting(&report, "tls.key_file").0, "key.pem");
 }
 
 #[tokio::test]
