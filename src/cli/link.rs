@@ -3,7 +3,7 @@
 //! Must not know: what is said over them.
 
 use super::address::Address;
-use super::pinned::Pinned;
+use super::pinned;
 use crate::config::{Server, Tls};
 use hyper_rustls::ConfigBuilderExt;
 use rustls::pki_types::pem::PemObject;
@@ -62,18 +62,16 @@ impl Target {
     /// The server that is configured so, on this machine. If it speaks TLS it must show the certificate that it is
     /// configured with.
     pub(super) fn here(server: &Server, tls: &Tls) -> Result<Self, String> {
-        let address = Address { secure: tls.cert_file.is_some(), ..Address::of(server) };
-        let tls = match &tls.cert_file {
+        let config = match &tls.cert_file {
             None => trust(None)?,
-            Some(file) => {
-                let provider = crypto::ring::default_provider();
-                let pinned = Pinned::new(file, provider.signature_verification_algorithms)?;
-                let builder = ClientConfig::builder_with_provider(Arc::new(provider));
-                let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(pinned)).with_no_client_auth()
-            }
+            Some(file) => pinned::only(file)?,
         };
-        Ok(Self { address, tls: Arc::new(tls) })
+        Ok(Self { address: local(server, tls), tls: Arc::new(config) })
+    }
+
+    /// The same, whatever certificate it shows: one that was renewed may not be read yet, or be of no use.
+    pub(super) fn nearby(server: &Server, tls: &Tls) -> Result<Self, String> {
+        Ok(Self { address: local(server, tls), tls: Arc::new(pinned::anybody()?) })
     }
 
     /// Connects.
@@ -105,6 +103,11 @@ impl Target {
 pub(super) async fn connect_tls(target: &Target) -> Result<TlsStream<TcpStream>, Unreachable> {
     let late = |_| Unreachable::Late(target.address.authority());
     timeout(PATIENCE, target.secured()).await.map_err(late)?
+}
+
+/// Where a server that is configured so is reached from this machine.
+pub(super) fn local(server: &Server, tls: &Tls) -> Address {
+    Address { secure: tls.cert_file.is_some(), ..Address::of(server) }
 }
 
 /// Believes the authorities in the PEM file `ca`, or those that browsers know.

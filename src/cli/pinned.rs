@@ -1,5 +1,5 @@
-//! Belief in one certificate: that which the server at hand is configured to show. Who asks it on its own machine does so
-//! by an address, for which no certificate is made.
+//! Belief in certificates that nobody vouches for: in the one that the server at hand is configured to show, for it is asked
+//! by an address that no certificate is made for; or in any, where nothing secret is said.
 //!
 //! Must not know: how one connects.
 
@@ -7,26 +7,39 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme, crypto};
 use std::path::Path;
+use std::sync::Arc;
 
-/// Believes a server that shows this certificate, whatever its name and whoever vouches for it.
+/// Whom to believe, whatever the name and whoever vouches for it.
 #[derive(Debug)]
-pub(super) struct Pinned {
-    certificate: CertificateDer<'static>,
+struct Belief {
+    /// The one certificate; `None` for any.
+    certificate: Option<CertificateDer<'static>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl Pinned {
-    /// The first certificate of a PEM file. The error says how to mend it.
-    pub(super) fn new(file: &Path, algorithms: WebPkiSupportedAlgorithms) -> Result<Self, String> {
-        let certificate = CertificateDer::from_pem_file(file)
-            .map_err(|error| format!("tls.cert_file {} is of no use: {error}; correct it", file.display()))?;
-        Ok(Self { certificate, algorithms })
-    }
+/// Believes who shows the first certificate of a PEM file. The error says how to mend it.
+pub(super) fn only(file: &Path) -> Result<ClientConfig, String> {
+    let certificate = CertificateDer::from_pem_file(file)
+        .map_err(|error| format!("tls.cert_file {} is of no use: {error}; correct it", file.display()))?;
+    believing(Some(certificate))
 }
 
-impl ServerCertVerifier for Pinned {
+/// Believes everybody.
+pub(super) fn anybody() -> Result<ClientConfig, String> {
+    believing(None)
+}
+
+fn believing(certificate: Option<CertificateDer<'static>>) -> Result<ClientConfig, String> {
+    let provider = crypto::ring::default_provider();
+    let belief = Belief { certificate, algorithms: provider.signature_verification_algorithms };
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider));
+    let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
+    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(belief)).with_no_client_auth())
+}
+
+impl ServerCertVerifier for Belief {
     fn verify_server_cert(
         &self,
         shown: &CertificateDer<'_>,
@@ -35,7 +48,7 @@ impl ServerCertVerifier for Pinned {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if *shown == self.certificate {
+        if self.certificate.as_ref().is_none_or(|certificate| certificate == shown) {
             return Ok(ServerCertVerified::assertion());
         }
         Err(CertificateError::ApplicationVerificationFailure.into())

@@ -90,13 +90,13 @@ impl Remote {
         Ok(Server { target: reachable(target)?, apps: config.apps })
     }
 
-    /// The same where no app is needed.
+    /// The same where no app is needed, and nothing secret is said: one on this machine may show any certificate.
     pub(super) fn target(self) -> Result<Target, String> {
         let target = match self.url {
             Some(url) => Target::new(Address::parse(&url)?, self.ca_file.as_deref())?,
             None => {
                 let (server, tls) = Config::place(&self.place.sources()).map_err(|error| error.to_string())?;
-                Target::here(&server, &tls)?
+                Target::nearby(&server, &tls)?
             }
         };
         reachable(target)

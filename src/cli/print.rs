@@ -3,6 +3,7 @@
 //! Must not know: what it is about.
 
 use super::BAD_CONFIG;
+use crate::protocol::json::acts;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -39,9 +40,6 @@ pub(super) fn complain(message: &str) {
 /// A text of somebody else's, on one line, with nothing in it that a terminal would act on, or that would turn around
 /// how it reads: such characters are written as escapes.
 pub(super) fn plain(text: &str) -> String {
-    let acts = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if acts(c) {

@@ -19,6 +19,7 @@ use super::print::{refuse, say};
 use super::pusher::Pusher;
 use crate::app::App;
 use crate::config::{Config, given};
+use crate::server::refusals;
 use finding::Report;
 use settings::{Env, VARIABLES};
 use std::path::PathBuf;
@@ -89,6 +90,9 @@ impl Doctor {
                 return Ok(None);
             }
         };
+        for refusal in refusals(&config) {
+            report.wrong("configuration", refusal, "", "correct it: the server would not start with it");
+        }
         let count = config.apps.len();
         let apps = if count == 1 { "1 app".to_owned() } else { format!("{count} apps") };
         report.ok("configuration", format!("{apps}, to be served at {}", Address::of(&config.server)));
@@ -97,13 +101,19 @@ impl Doctor {
         config.apps.iter().for_each(|app| limits::sizes(app, report));
 
         let is_given = asked.is_some();
-        let local = Target::here(&config.server, &config.tls)?;
+        let local = Target::nearby(&config.server, &config.tls)?;
         let told = env.address(env.broadcaster(), &config.server.path, report);
         let public = asked.or(told).unwrap_or_else(|| local.address.clone());
         if !is_given {
             settings::publishing(&env, &config.server, &public, report);
         }
-        let target = Target::new(public.clone(), self.ca_file.as_deref())?;
+        let target = match Target::new(public.clone(), self.ca_file.as_deref()) {
+            Ok(target) => target,
+            Err(why) => {
+                report.wrong("ca-file", why, "--ca-file", "name another file, or leave the option out");
+                return Ok(Some(public.to_string()));
+            }
+        };
         let server = Server { target: target.clone(), apps: config.apps };
         let app = match server.app(self.app.as_deref()) {
             Ok(app) => app,
@@ -119,6 +129,9 @@ impl Doctor {
         let looked = block_on(async {
             if local.address.port != 0 {
                 local::look(&local, !is_given, report).await;
+                if let (Some(file), Ok(pinned)) = (&config.tls.cert_file, Target::here(&config.server, &config.tls)) {
+                    tls::shown(&pinned, file, report).await;
+                }
             }
             // What is wrong here would only be found again.
             if local.address == site.target.address && (report.is_wrong("port") || report.is_wrong("prefix")) {

@@ -5,7 +5,7 @@
 use super::super::address::Address;
 use super::Report;
 use crate::app::App;
-use crate::config::{Given, Server};
+use crate::config::{Given, Server, masked};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -57,7 +57,7 @@ impl Env {
         let bare = host.text.trim_matches(['[', ']']);
         let is_name = !host.text.contains(['/', '@', '$']) && (!bare.contains(':') || bare.parse::<IpAddr>().is_ok());
         if !is_name {
-            let what = format!("{} is no host name", host.text);
+            let what = format!("{} is no host name", masked(&host.text));
             report.wrong("publish", what, &host.origin, "write the name alone, without scheme, port, path or ${...}");
             return None;
         }

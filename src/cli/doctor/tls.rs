@@ -3,16 +3,15 @@
 //! Must not know: what is said over TLS.
 
 use super::super::link::{Target, Unreachable, connect_tls};
+use super::super::pinned;
 use super::Report;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
-use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, InvalidMessage, RootCertStore, SignatureScheme,
-};
+use rustls::{CertificateError, Error, InvalidMessage, RootCertStore};
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -29,6 +28,17 @@ pub(super) async fn explain(target: &Target, unreachable: &Unreachable, report: 
     };
     report.wrong("tls", what, place, fix);
     true
+}
+
+/// Whether the server shows the certificate that it is configured with: one that was renewed may be of no use to it.
+pub(super) async fn shown(target: &Target, file: &Path, report: &mut Report) {
+    if let Err(Unreachable::Tls(place, error)) = connect_tls(target).await
+        && let Some(Error::InvalidCertificate(_)) = cause(&error)
+    {
+        let what = format!("the server at {place} shows another certificate than that in {}", file.display());
+        let fix = "its log says why it has not read that one; start it again if it was started with another";
+        report.wrong("certificate", what, "tls.cert_file", fix);
+    }
 }
 
 /// The error of the handshake.
@@ -99,11 +109,7 @@ fn is_self_signed(certificate: &CertificateDer<'static>) -> bool {
 
 /// The certificates that are sent, whoever has signed them; nothing else is done with the connection.
 async fn chain(target: &Target) -> Vec<CertificateDer<'static>> {
-    let provider = Arc::new(ring::default_provider());
-    let versions = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
-    let Ok(builder) = versions else { return Vec::new() };
-    let config =
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))).with_no_client_auth();
+    let Ok(config) = pinned::anybody() else { return Vec::new() };
     let looking = Target { tls: Arc::new(config), address: target.address.clone() };
     let Ok(stream) = connect_tls(&looking).await else { return Vec::new() };
     stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec()
@@ -111,43 +117,4 @@ async fn chain(target: &Target) -> Vec<CertificateDer<'static>> {
 
 fn time(time: UnixTime) -> String {
     humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + Duration::from_secs(time.as_secs())).to_string()
-}
-
-/// Lets every certificate pass, to look at it.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -6,8 +6,7 @@ use crate::support::{Client, PATIENCE, connect, eventually};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 /// A config file with these apps, each with its settings.
 fn apps(apps: &[(&str, &str)]) -> String {
@@ -181,11 +180,7 @@ async fn no_connection_is_lost_while_it_is_read_under_load() {
         );
         server.signal("-HUP");
         let path = format!("/app/new-{n}-key?protocol=7");
-        let there = async {
-            while !Client::open(place, &path).await.message().await.is_text() {
-                sleep(Duration::from_millis(5)).await;
-            }
-        };
+        let there = async { while !Client::open(place, &path).await.message().await.is_text() {} };
         timeout(PATIENCE, there).await.expect("a new app is there");
     }
     done.store(true, Ordering::Relaxed);

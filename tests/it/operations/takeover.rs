@@ -2,14 +2,13 @@
 
 use super::{env, free_port, publish};
 use crate::binary::{Folder, Running};
-use crate::support::{Http, KEY, PATIENCE, connect};
+use crate::support::{Http, KEY, PATIENCE, connect, eventually};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_tungstenite::client_async;
 
 /// Connects as a client does, and reads the greeting.
@@ -50,12 +49,7 @@ impl Visitors {
     /// Waits for a hundred more.
     async fn more(&self) {
         let goal = self.visits.load(Ordering::Relaxed) + 100;
-        let wait = async {
-            while self.visits.load(Ordering::Relaxed) < goal {
-                sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(PATIENCE, wait).await.expect("nobody is served");
+        eventually("a hundred visits", || self.visits.load(Ordering::Relaxed) >= goal).await;
     }
 
     async fn end(self) {

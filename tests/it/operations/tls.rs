@@ -2,22 +2,21 @@
 
 use super::{env, place, serve};
 use crate::binary::Folder;
-use crate::support::{Http, KEY};
+use crate::support::{Http, KEY, eventually};
 use futures_util::{SinkExt, StreamExt};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, crypto};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpStream;
-use tokio::time::{Duration, sleep};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 /// An authority, and one that it vouches for, as in real life.
 pub(crate) struct Chain {
-    root: CertificateDer<'static>,
+    root: CertifiedIssuer<'static, KeyPair>,
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
@@ -32,7 +31,7 @@ impl Chain {
         let key = || KeyPair::generate().unwrap();
         let root = CertifiedIssuer::self_signed(authority("Test Root"), key()).unwrap();
         let issuer = CertifiedIssuer::signed_by(authority("Test Issuer"), key(), &root).unwrap();
-        Self { root: root.der().clone(), issuer }
+        Self { root, issuer }
     }
 
     /// A certificate for `names` with its chain, and its key, in PEM.
@@ -41,6 +40,11 @@ impl Chain {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap();
         (certificate.pem() + &self.issuer.pem(), key.serialize_pem())
+    }
+
+    /// The authority that clients trust, in PEM.
+    pub(crate) fn root(&self) -> String {
+        self.root.pem()
     }
 
     /// Writes certificate and key as the server is told to find them.
@@ -58,7 +62,7 @@ async fn secured(
     versions: &[&'static SupportedProtocolVersion],
 ) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
-    roots.add(chain.root.clone()).unwrap();
+    roots.add(chain.root.der().clone()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
         .with_protocol_versions(versions)
         .unwrap();
@@ -146,31 +150,36 @@ async fn publish_over(mut stream: TlsStream<TcpStream>, data: &str, count: usize
 
 #[tokio::test]
 async fn a_renewed_certificate_is_shown_without_a_restart_and_a_wrong_one_is_not() {
-    let (folder, old, new) = (Folder::new(&env("")), Chain::new(), Chain::new());
+    let folder = Folder::new(&env("REVERB_SSL_CERT=cert.pem\nREVERB_SSL_KEY=key.pem\n"));
+    let (old, new) = (Chain::new(), Chain::new());
     old.write(&folder);
     let mut command = folder.fanfare(&["serve", "--host", "127.0.0.1", "--port", "0"]);
-    command.args(["--tls-cert", "cert.pem", "--tls-key", "key.pem"]).stderr(folder.create("log"));
+    command.stderr(folder.create("log"));
     let server = crate::binary::Running::start(command);
     let mut before = greeted(secured(place(&server), &old, BOTH).await.unwrap()).await;
     // A key that is another certificate's: what there was goes on.
     let (_, key) = new.certificate(&["127.0.0.1"]);
     folder.write("key.pem", &key);
-    while !folder.read("log").contains("is not the key of the certificate in tls.cert_file cert.pem") {
-        sleep(Duration::from_millis(20)).await;
-    }
+    let wrong = "is not the key of the certificate in tls.cert_file cert.pem";
+    eventually("the refusal", || folder.read("log").contains(wrong)).await;
     secured(place(&server), &old, BOTH).await.unwrap();
+    let port = place(&server).port().to_string();
+    let ours = ["--host", "127.0.0.1", "--port", &port];
+    let healthy = folder.output(&[&["health"], &ours[..]].concat());
+    assert!(healthy.status.success(), "it is as well as before: {healthy:?}");
+    let read_again = async |times: usize| {
+        eventually("a reading", || folder.read("log").matches("certificate read again").count() == times).await;
+    };
     new.write(&folder);
-    while secured(place(&server), &new, BOTH).await.is_err() {
-        sleep(Duration::from_millis(20)).await;
-    }
+    read_again(1).await;
+    secured(place(&server), &new, BOTH).await.unwrap();
     secured(place(&server), &old, BOTH).await.unwrap_err();
     pings(&mut before).await;
     // At once, where somebody says so.
     old.write(&folder);
     server.signal("-HUP");
-    while secured(place(&server), &old, BOTH).await.is_err() {
-        sleep(Duration::from_millis(20)).await;
-    }
+    read_again(2).await;
+    secured(place(&server), &old, BOTH).await.unwrap();
 }
 
 #[tokio::test]
@@ -233,7 +242,7 @@ fn commands_believe_the_certificate_that_the_server_is_configured_with() {
     }
     let stranger = Folder::new(&env("REVERB_SSL_CERT=cert.pem\nREVERB_SSL_KEY=key.pem\n"));
     Chain::new().write(&stranger);
-    let output = stranger.output(&["health", "--host", "127.0.0.1", "--port", &port]);
+    let output = stranger.output(&["channels", "--host", "127.0.0.1", "--port", &port]);
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(1) && error.contains("cannot speak TLS"), "{error}");
 }

@@ -1,9 +1,10 @@
 //! What is wrong with a certificate.
 
 use super::proxy::{Proxy, Rules};
-use super::{Found, env};
+use super::{APP, Found, env};
 use crate::binary::Folder;
 use crate::operations::cli::{Site, fails};
+use crate::operations::tls::Chain;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, crypto};
@@ -110,4 +111,33 @@ async fn a_certificate_is_old_or_somebody_elses() {
     let other = named("leaf", &["a.test", "b.test"]).signed_by(&key, &root.1).unwrap();
     let found = found(speaking(&other, &key, &[]), Some(&root.0)).await;
     found.is_wrong("tls", &["is for a.test, b.test, not for 127.0.0.1", "REVERB_HOST"]);
+}
+
+/// Files that cannot be used are found, and the rest is looked at all the same.
+#[test]
+fn files_of_no_use_are_findings() {
+    let site = Site::start("");
+    let env = env(&site.port, &site.port);
+    let folder = Folder::new(&format!("{env}REVERB_SSL_CERT=none.pem\nREVERB_SSL_KEY=none.pem\n"));
+    let found = Found::at(&folder, &[]);
+    let wrong = found.all("wrong");
+    assert!(wrong[0].0 == "configuration" && wrong[0].1.contains("tls.cert_file none.pem cannot be used"), "{wrong:?}");
+    assert!(wrong.iter().any(|(check, _)| check == "port"), "{wrong:?}");
+    Found::with(&env, &["--ca-file", "none.pem"]).is_wrong("ca-file", &["none.pem", "name another file"]);
+}
+
+/// A server that was not given the certificate that stands in the file.
+#[test]
+fn another_certificate_than_the_configured_one_is_found() {
+    let (chain, more) = (Chain::new(), "REVERB_SSL_CERT=cert.pem\nREVERB_SSL_KEY=key.pem\n");
+    let started = Folder::new(&format!("{APP}{more}"));
+    chain.write(&started);
+    let site = Site::at(started, &[]);
+    let env = env(&site.port, &site.port).replace("SCHEME=http", "SCHEME=https");
+    let folder = Folder::new(&format!("{env}{more}"));
+    chain.write(&folder);
+    folder.write("root.pem", &chain.root());
+    let place = format!("https://127.0.0.1:{}", site.port);
+    Found::at(&folder, &["--ca-file", "root.pem", &place])
+        .is_wrong("certificate", &["shows another certificate than that in cert.pem", "start it again"]);
 }
