@@ -31,7 +31,7 @@ pub(super) async fn told(mut request: Request, next: Next) -> Response {
 }
 
 impl Slot {
-    /// Takes note that `app` publishes to so many channels; 429 if that is too often.
+    /// Takes note that `app` publishes to so many channels; 429 if that is too often, 400 if it is too much at once.
     pub(super) fn publish(&self, node: &Node, app: &App, channels: usize) -> Result<(), ApiError> {
         let count = u32::try_from(channels).unwrap_or(u32::MAX);
         self.note(node.take_events(app, count), "events", "events_per_second")

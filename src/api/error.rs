@@ -92,25 +92,22 @@ impl ApiError {
         )
     }
 
-    /// 429: the app does this more often than it may.
+    /// 429: the app does this more often than it may; 400 where it never may, and nobody is to try again.
     pub(super) fn too_many(what: &str, setting: &str, refused: Refused) -> Self {
-        let (text, retry_after) = match refused {
+        match refused {
             Refused::Wait(limit, wait) => {
                 let text = format!(
                     "Too many {what}: this application may have {limit} a second on this server ({setting}); nothing was \
                      done"
                 );
-                (text, Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)))
+                let retry_after = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+                Self { retry_after, ..Self::new(StatusCode::TOO_MANY_REQUESTS, text) }
             }
-            Refused::Never(limit) => {
-                let text = format!(
-                    "Too many {what} in one request: this application may have {limit} a second on this server \
-                     ({setting}), and as many at once; nothing was done"
-                );
-                (text, None)
-            }
-        };
-        Self { retry_after, ..Self::new(StatusCode::TOO_MANY_REQUESTS, text) }
+            Refused::Never(limit) => Self::bad_request(format!(
+                "Too many {what} in one request: this application may have {limit} a second on this server ({setting}), \
+                 and no more at once, each counted for every channel that it names; nothing was done"
+            )),
+        }
     }
 
     /// 503: the task that carried the request out is gone; nobody knows how far it came.

@@ -18,6 +18,9 @@ const AT_LEAST: &[(&str, &str, &str)] = &[
     ("ping_interval_secs", "activity_timeout_secs", "the server asks before a client does"),
 ];
 
+/// What may happen at once, and a rate that is less than it.
+const AT_ONCE: [&str; 2] = ["max_channels_per_publish", "max_batch_events"];
+
 /// Notes all of them.
 pub(super) fn find(settings: &Layer, apps: &[Listed], notes: &mut Notes) {
     for app in apps {
@@ -42,6 +45,15 @@ pub(super) fn find(settings: &Layer, apps: &[Listed], notes: &mut Notes) {
 /// defaults are such pairs.
 fn contradictions(app: &Listed, notes: &mut Notes) {
     let set = |key: &str| !origin_of(&app.table, key).starts_with(DEFAULT);
+    let rate = number(&app.table, "limits.events_per_second").filter(|rate| *rate > 0);
+    let most = AT_ONCE.into_iter().filter_map(|key| Some((number(&app.table, &format!("limits.{key}"))?, key))).max();
+    if let (Some(rate), Some((most, key))) = (rate, most)
+        && rate < most
+    {
+        let (name, first) = (app.name("limits.events_per_second"), origin_of(&app.table, "limits.events_per_second"));
+        notes
+            .warn(format!("{name} is {rate} ({first}), less than {key}, {most}: so large a publish is always refused"));
+    }
     for (less, more, then) in AT_LEAST {
         let keys = [less, more].map(|key| format!("limits.{key}"));
         let [Some(low), Some(high)] = keys.each_ref().map(|key| number(&app.table, key)) else { continue };

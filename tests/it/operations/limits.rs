@@ -81,7 +81,7 @@ async fn events_a_second() {
     refused.expect_error(429, "Too many events: this application may have 5 a second on this server");
     assert_eq!([header(&refused, "retry-after"), header(&refused, "x-ratelimit-remaining")], [Some("1"), Some("0")]);
     let never = publish(&mut http, &["a", "b", "c", "d", "e", "f"]).await;
-    never.expect_error(429, "Too many events in one request");
+    never.expect_error(400, "Too many events in one request: this application may have 5 a second on this server");
     assert_eq!(header(&never, "retry-after"), None);
     assert_eq!(server.total(|metrics| metrics.limited.of(Limited::Event)), 2);
     // Neither reading nor what is no event counts.
