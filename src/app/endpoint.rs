@@ -88,11 +88,11 @@ impl Default for Endpoint {
     }
 }
 
-/// What headers hold may be secret.
+/// What headers and the URL's query hold may be secret.
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")
-            .field("url", &self.url)
+            .field("url", &self.url.split('?').next())
             .field("events", &self.events)
             .field("channel_prefix", &self.channel_prefix)
             .field("channel_suffix", &self.channel_suffix)

@@ -9,7 +9,7 @@ use super::nearest::nearest;
 use super::notes::Notes;
 use super::schema::GIVEN;
 use super::variables::Variables;
-use super::{pusher, reverb, scaling, soketi};
+use super::{own, pusher, reverb, scaling, soketi};
 
 /// Text and where it came from.
 pub(super) type Text = (String, String);
@@ -27,17 +27,20 @@ pub(super) enum Credentials {
 /// Whose variables name the app of the environment: never some of one server and some of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
+    Own,
     Reverb,
     Soketi,
     Pusher,
 }
 
 impl Family {
-    const ALL: [Self; 3] = [Self::Reverb, Self::Soketi, Self::Pusher];
+    /// Those of other servers.
+    const ALIASES: [Self; 3] = [Self::Reverb, Self::Soketi, Self::Pusher];
 
     /// The variable of an app's `id`, `key` or `secret`.
     pub(super) fn variable(self, name: &str) -> String {
         let prefix = match self {
+            Self::Own => return own::variable(&format!("app.{name}")),
             Self::Reverb => "REVERB_APP_",
             Self::Soketi => "SOKETI_DEFAULT_APP_",
             Self::Pusher => "PUSHER_APP_",
@@ -45,13 +48,14 @@ impl Family {
         format!("{prefix}{}", name.to_ascii_uppercase())
     }
 
-    /// The first whose variables name an app.
+    /// The first whose variables name an app. Ours do where they name all of it: one alone stands in for another server's.
     fn of(variables: &Variables<'_>) -> Option<Self> {
-        let named = |family: &Self| {
-            let set = |name| variables.get(&family.variable(name)).is_some_and(|(text, _)| !text.is_empty());
-            ["id", "key", "secret"].into_iter().any(set)
-        };
-        Self::ALL.into_iter().find(named)
+        let is_set = |name: &String| variables.get(name).is_some_and(|(text, _)| !text.is_empty());
+        let names = |family: Self| ["id", "key", "secret"].map(|name| family.variable(name));
+        if names(Self::Own).iter().all(is_set) {
+            return Some(Self::Own);
+        }
+        Self::ALIASES.into_iter().find(|family| names(*family).iter().any(is_set))
     }
 }
 
@@ -73,12 +77,12 @@ pub(super) fn layer(
         Some(Family::Pusher) => {
             (pusher::layer(&lookup, family, notes), soketi::layer(&lookup, Credentials::Not, notes))
         }
-        None => (Layer::default(), soketi::layer(&lookup, Credentials::Not, notes)),
+        Some(Family::Own) | None => (Layer::default(), soketi::layer(&lookup, Credentials::Not, notes)),
     };
     // Where nobody names an app, Reverb's empty variables are the ones to complain of.
     let credentials = match family {
         Some(Family::Reverb) | None => Credentials::All,
-        Some(Family::Soketi | Family::Pusher) => Credentials::Not,
+        Some(Family::Own | Family::Soketi | Family::Pusher) => Credentials::Not,
     };
     let reverb = reverb::layer(&lookup, credentials, mistakes);
     let scaling = scaling::layer(&lookup, file, mistakes);

@@ -57,6 +57,24 @@ fn credentials_come_from_one_server() {
 }
 
 #[test]
+fn an_app_of_our_own_variables_is_nobody_elses() {
+    let own = [("FANFARE__APP__ID", "o"), ("FANFARE__APP__KEY", "o"), ("FANFARE__APP__SECRET", "o")];
+    let left = [("PUSHER_PORT", "6002"), ("PUSHER_APP_PATH", "/left")];
+    for others in [PUSHER, SOKETI, REVERB] {
+        let report = report(&[others, &left, &own]);
+        assert_eq!(report.warnings, [""; 0]);
+        let config = report.config.unwrap();
+        assert_eq!((&*config.apps[0].id, config.server.port, &*config.server.path), ("o", 8080, ""));
+        assert_eq!((config.apps.len(), &config.apps[0].limits), (1, &Limits::default()));
+    }
+    let report = report(&[PUSHER, &own[1..]]);
+    let warning = "the app is named in part by environment variable PUSHER_APP_ID and in part by environment variable \
+                   FANFARE__APP__KEY: is that one app?";
+    assert_eq!(report.warnings, [warning]);
+    assert_eq!(report.config.unwrap().apps[0].id, "p");
+}
+
+#[test]
 fn only_an_app_of_reverb_has_its_defaults() {
     assert_eq!(load(&[PUSHER]).apps[0].limits, Limits::default());
     assert_eq!(app(&[]).limits, Limits::default());
@@ -161,7 +179,7 @@ fn the_limits_of_soketi() {
     assert_eq!(
         wrong("SOKETI_HTTP_MAX_REQUEST_SIZE", "100"),
         "app.limits.max_request_bytes is 104857600 (environment variable SOKETI_HTTP_MAX_REQUEST_SIZE): must be a whole \
-         number from 1024 to 67108864"
+         number from 100 to 67108864"
     );
     assert!(wrong("SOKETI_EVENT_MAX_SIZE_IN_KB", "much").starts_with("app.limits.max_event_data_bytes is \"much\""));
 }

@@ -131,7 +131,7 @@ pub(super) fn origin(value: &Value) -> impl Display + '_ {
 fn shown(key: &str, value: &Value) -> String {
     match (&value.kind, concealed(key, &value.kind)) {
         (ValueKind::String(text), _) if text.is_empty() => return "empty".to_owned(),
-        (_, Some(secret)) if secret == "***" && !is_url(key) => return secret,
+        (_, Some(secret)) if secret == "***" => return secret,
         (_, Some(url)) => return format!("{url:?}"),
         _ => {}
     }
@@ -151,12 +151,25 @@ fn shown(key: &str, value: &Value) -> String {
 pub(super) fn concealed(key: &str, kind: &ValueKind) -> Option<String> {
     let name = key.rsplit('.').next().unwrap_or_default();
     match kind {
-        ValueKind::String(url) if is_url(key) || name.ends_with("url") && url.contains('@') => Some(masked(url)),
         _ if is_secret(key) => Some("***".to_owned()),
         // Text that should have been JSON.
-        ValueKind::String(_) if ["keys", "webhooks", "endpoints", "headers"].contains(&name) => Some("***".to_owned()),
+        ValueKind::String(_) if ["keys", "webhooks", "endpoints", "headers"].contains(&bare(name)) => {
+            Some("***".to_owned())
+        }
+        // Whatever it is the value of: people paste URLs where names belong.
+        ValueKind::String(url) if url.contains("://") && url.contains(['@', '?', '#']) => Some(masked(url)),
+        // It may be nothing but a password.
+        ValueKind::String(text) if is_url(key) && !text.contains("://") => Some(match text.contains('@') {
+            true => masked(text),
+            false => "***".to_owned(),
+        }),
         _ => None,
     }
+}
+
+/// `keys` of `keys[1]`.
+fn bare(name: &str) -> &str {
+    name.split('[').next().unwrap_or_default()
 }
 
 /// Whether the value of `key` is never shown. Keys of apps are public, but they stand next to the secrets and people swap
@@ -172,13 +185,16 @@ fn is_url(key: &str) -> bool {
     key.starts_with("redis.urls") || key.starts_with("nats.servers")
 }
 
-/// A URL without what may be a password.
-pub(super) fn masked(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => format!("{}://***{}", &url[..scheme], &url[at..]),
-        (None, Some(at)) => format!("***{}", &url[at..]),
-        (Some(_), _) => url.to_owned(),
-        (None, None) => "***".to_owned(),
+/// A URL without what may be a password: its user, and its query.
+pub fn masked(url: &str) -> String {
+    let (place, rest) = url.find(['?', '#']).map_or((url, ""), |at| (&url[..at], &url[at..=at]));
+    // Unless it is a password in which such a character was not encoded.
+    let (place, rest) = if url[place.len()..].contains('@') { (url, "") } else { (place, rest) };
+    let end = if rest.is_empty() { String::new() } else { format!("{rest}***") };
+    let start = place.find("://").map_or("", |at| &place[..at + 3]);
+    match place.rfind('@') {
+        Some(at) => format!("{start}***{}{end}", &place[at..]),
+        None => format!("{place}{end}"),
     }
 }
 
@@ -206,9 +222,28 @@ mod tests {
         check("apps[0].key", "hunter2", "apps[0].key is *** (here): mend it");
         check("app.keys", "[{hunter2", "app.keys is *** (here): mend it");
         check("app.webhooks", "[{hunter2", "app.webhooks is *** (here): mend it");
+        check("app.keys[1]", "hunter2", "app.keys[1] is *** (here): mend it");
         check("app.webhooks", ValueKind::Table(config::Map::new()), "app.webhooks is a table (here): mend it");
         check("redis.urls", "redis://:hunter2@a.test", r#"redis.urls is "redis://***@a.test" (here): mend it"#);
+        check("server.host", "https://me:hunter2@b", r#"server.host is "https://***@b" (here): mend it"#);
+        check("redis.urls[0]", "a://b/0?password=hunter2", r#"redis.urls[0] is "a://b/0?***" (here): mend it"#);
         check("app.webhooks[0].url", "http://me:hunter2@b", r#"app.webhooks[0].url is "http://***@b" (here): mend it"#);
+    }
+
+    #[test]
+    fn urls_are_shown_without_user_and_query() {
+        for (url, expect) in [
+            ("redis://me:hunter2@a.test:1/0", "redis://***@a.test:1/0"),
+            ("redis://:hunt@er2@b", "redis://***@b"),
+            ("redis://:hunt?er2@b", "redis://***@b"),
+            ("https://a.test/x?token=hunter2", "https://a.test/x?***"),
+            ("https://a.test/x#hunter2", "https://a.test/x#***"),
+            ("https://a.test/x?token=hunter@2", "https://***@2"),
+            ("hunter2@c", "***@c"),
+            ("10.0.0.1:4222", "10.0.0.1:4222"),
+        ] {
+            assert_eq!(masked(url), expect);
+        }
     }
 
     #[test]

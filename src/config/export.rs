@@ -73,14 +73,19 @@ impl Export {
         let server = if server.is_empty() { server } else { server.within("server") };
         let settings = merge(&[&server, &self.tls(notes), &scaling::layer(&lookup, &Layer::default(), mistakes)]);
         GIVEN.check_layer("", &settings, mistakes);
-        let (apps, broken) = match &self.root["apps"]["apps"] {
-            Json::Array(list) => ((0..list.len()).map(|at| self.app(at, mistakes)).collect(), false),
+        let (found, broken): (Vec<(String, &Json)>, bool) = match &self.root["apps"]["apps"] {
+            Json::Array(list) => {
+                (list.iter().enumerate().map(|(at, app)| (format!("apps.apps[{at}]"), app)).collect(), false)
+            }
+            // PHP has no lists that are not tables too: who names apps by keys exports this.
+            Json::Object(table) => (table.iter().map(|(key, app)| (format!("apps.apps.{key}"), app)).collect(), false),
             Json::Null => (Vec::new(), false),
             _ => {
                 mistakes.note(Error::new(&format!("{} apps.apps is not a list: export it once more", self.file)));
                 (Vec::new(), true)
             }
         };
+        let apps = found.iter().enumerate().map(|(at, (place, app))| self.app(at, place, app, mistakes)).collect();
         Written { settings, apps, broken }
     }
 
@@ -100,16 +105,15 @@ impl Export {
         merge(&[&layer])
     }
 
-    fn app(&self, at: usize, mistakes: &mut Mistakes) -> Listed {
-        let (place, found) = (format!("apps.apps[{at}]"), &self.root["apps"]["apps"][at]);
+    fn app(&self, at: usize, place: &str, found: &Json, mistakes: &mut Mistakes) -> Listed {
         let lookup = |name: &str| match name {
             "REVERB_MAX_REQUEST_SIZE" => self.find(SERVER, name, "servers.reverb", &self.root["servers"]["reverb"]),
             // PHP compares it with `true` alone.
             "REVERB_APP_RATE_LIMITING_ENABLED" => {
-                let (_, origin) = self.find(APP, name, &place, found)?;
+                let (_, origin) = self.find(APP, name, place, found)?;
                 Some(((found["rate_limiting"]["enabled"] == true).to_string(), origin))
             }
-            _ => self.find(APP, name, &place, found),
+            _ => self.find(APP, name, place, found),
         };
         let table = Layer::table(merge(&[&reverb::layer(&lookup, Credentials::All, mistakes)]).get("app"));
         ONE_APP.check_layer(&format!("apps[{at}]"), &table, mistakes);

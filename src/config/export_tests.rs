@@ -133,6 +133,20 @@ fn as_a_file_of_apps_it_says_nothing_of_the_server() {
 }
 
 #[test]
+fn apps_may_have_names() {
+    let mut export = stock();
+    let app = export["apps"]["apps"][0].take();
+    export["apps"]["apps"] = json!({ "chat": app });
+    export["apps"]["apps"]["chat"]["ping_interval"] = 0.into();
+    let (_folder, wrong) = sources(&export);
+    let error = Config::load(&wrong).unwrap_err().to_string();
+    assert!(error.contains("reverb.json apps.apps.chat.ping_interval)"), "{error}");
+    export["apps"]["apps"]["chat"]["ping_interval"] = 60.into();
+    let (_folder, good) = sources(&export);
+    assert_eq!(Config::load(&good).unwrap().apps.len(), 1);
+}
+
+#[test]
 fn mistakes_name_the_key_in_the_export() {
     let refused = |change: &dyn Fn(&mut Value), expect: &str| {
         let mut export = stock();
@@ -160,7 +174,7 @@ fn mistakes_name_the_key_in_the_export() {
          origin, or * for any",
     );
     refused(
-        &|export| export["apps"]["apps"] = json!({ "0": {} }),
+        &|export| export["apps"]["apps"] = "one".into(),
         "DIR/reverb.json apps.apps is not a list: export it once more",
     );
 }

@@ -44,6 +44,7 @@ pub use clients::{Given, given};
 pub use cluster::{Bus, Cluster};
 pub use error::Error;
 use error::Mistakes;
+pub use error::masked;
 pub use log::{Log, LogFormat, LogLevel};
 use merge::{Layer, merge};
 pub use metrics::Metrics;

@@ -64,7 +64,7 @@ impl fmt::Debug for Nats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let masked = |secret: &Option<String>| secret.as_ref().map(|_| "***");
         f.debug_struct("Nats")
-            .field("servers", &self.servers)
+            .field("servers", &self.servers.iter().map(|server| super::error::masked(server)).collect::<Vec<_>>())
             .field("username", &self.username)
             .field("password", &masked(&self.password))
             .field("token", &masked(&self.token))
@@ -85,7 +85,8 @@ mod tests {
     #[test]
     fn secrets_are_not_shown() {
         let secret = || Some("hunter2".to_owned());
-        let nats = Nats { password: secret(), token: secret(), nkey_seed: secret(), ..Nats::default() };
+        let servers = ["nats://127.0.0.1:4222", "nats://me:hunter2@a"].map(str::to_owned).to_vec();
+        let nats = Nats { servers, password: secret(), token: secret(), nkey_seed: secret(), ..Nats::default() };
         let shown = format!("{nats:?}");
         assert!(!shown.contains("hunter2"), "{shown}");
         assert!(shown.contains("nats://127.0.0.1:4222") && shown.contains("***"), "{shown}");

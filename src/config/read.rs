@@ -108,6 +108,17 @@ impl Given {
             file.broken = true;
             return;
         }
+        let [of_aliases, of_own] = [&self.aliases, &self.own].map(|layer| Layer::table(layer.get("app")));
+        let find = |table: &Layer, other: &Layer| {
+            let name = CREDENTIALS.iter().find(|name| has(table, name) && !has(other, name))?;
+            table.get(name).map(|value| origin(value).to_string())
+        };
+        if let (Some(theirs), Some(ours)) =
+            (find(&of_aliases, &of_own), CREDENTIALS.iter().find_map(|name| of_own.get(name)))
+        {
+            let ours = origin(ours);
+            notes.warn(format!("the app is named in part by {theirs} and in part by {ours}: is that one app?"));
+        }
         let id = |table: &Layer| table.get("id").and_then(|id| id.clone().into_string().ok());
         let same = file.apps.iter().position(|app| app.reverb && id(&app.table) == id(&table));
         let known = same.map(|at| file.apps.remove(at).table).unwrap_or_default();

@@ -9,8 +9,9 @@ use super::merge::Layer;
 use super::read::Read;
 use super::schema::{FILE, ONE_APP};
 use super::{Config, Error, Sources, json};
-use config::ValueKind;
+use config::{Value, ValueKind};
 use serde::Serialize;
+use serde_json::Value as Json;
 
 /// What a configuration comes to.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub struct Setting {
     /// Its dotted key, such as `server.port` or `apps[0].id`.
     pub key: String,
     /// What it holds; `***` in place of secrets.
-    pub value: serde_json::Value,
+    pub value: Json,
     /// Where that was said, such as `--port`; `default` if nowhere.
     pub source: String,
 }
@@ -62,10 +63,29 @@ fn list(place: &str, kind: Kind, layer: &Layer, settings: &mut Vec<Setting>) {
             (Kind::Tables(_), _) if name == "apps" => {}
             (Kind::Table(_), Some(ValueKind::Table(_))) => list(&name, *kind, &Layer::table(value), settings),
             _ => settings.push(Setting {
-                value: value.map_or(serde_json::Value::Null, |value| json::write(&name, value)),
+                value: value.map_or(Json::Null, |value| shown(&name, *kind, value)),
                 source: value.map_or_else(|| DEFAULT.to_owned(), |value| origin(value).to_string()),
                 key: name,
             }),
         }
     }
+}
+
+/// A value without secrets. What stands in a list of tables under a name that is none is not shown: it may be a secret under
+/// a mistyped one.
+fn shown(name: &str, kind: Kind, value: &Value) -> Json {
+    let (Kind::Tables(keys), ValueKind::Array(list)) = (kind, &value.kind) else { return json::write(name, value) };
+    let hidden = || Json::String("***".to_owned());
+    let entry = |place: &str, key: &str, value: &Value| match keys.iter().find(|(known, _)| *known == key) {
+        Some((_, kind)) => shown(&format!("{place}.{key}"), *kind, value),
+        None => hidden(),
+    };
+    let table = |(at, value): (usize, &Value)| match &value.kind {
+        ValueKind::Table(table) => {
+            let place = format!("{name}[{at}]");
+            Json::Object(table.iter().map(|(key, value)| (key.clone(), entry(&place, key, value))).collect())
+        }
+        _ => hidden(),
+    };
+    Json::Array(list.iter().enumerate().map(table).collect())
 }

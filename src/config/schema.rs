@@ -168,6 +168,9 @@ const FEATURES: Keys = &[
 const DAY: i64 = 86_400;
 const MIB: i64 = 1024 * 1024;
 
+/// Room for a ping, and for a subscription to a public channel; what is less is a slip of the pen. Reverb takes any size.
+const LEAST_BYTES: i64 = 100;
+
 /// Lower bounds keep clients working (an `activity_timeout` of 0 hangs pusher-js); upper ones catch slips of the pen.
 pub(super) const LIMITS: Keys = &[
     ("activity_timeout_secs", Number(1, DAY)),
@@ -178,8 +181,8 @@ pub(super) const LIMITS: Keys = &[
     ("connections_per_second", Number(0, 1_000_000)),
     ("unused_timeout_secs", Number(0, DAY)),
     ("max_channels_per_connection", Number(1, 1_000_000)),
-    ("max_message_bytes", Number(1024, MOST_MESSAGE_BYTES)),
-    ("max_request_bytes", Number(1024, 64 * MIB)),
+    ("max_message_bytes", Number(LEAST_BYTES, MOST_MESSAGE_BYTES)),
+    ("max_request_bytes", Number(LEAST_BYTES, 64 * MIB)),
     ("max_channel_name_chars", Number(164, 200)),
     ("max_event_name_chars", Number(1, 1000)),
     ("max_event_data_bytes", Number(1, 64 * MIB)),

@@ -12,9 +12,14 @@ pub fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, String> {
     serde_json::from_str(json).map_err(|error| error.to_string())
 }
 
-/// A text for a line of the log: control characters become blanks.
+/// A text for a line of the log: what a terminal would act on, or turn around as it shows it, becomes blanks.
 pub fn one_line(text: &str) -> String {
-    text.chars().take(500).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().take(500).map(|c| if acts(c) { ' ' } else { c }).collect()
+}
+
+/// Whether a terminal acts on the character, ends a line at it, or shows what follows in another direction.
+pub fn acts(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A JSON string holding `text`.

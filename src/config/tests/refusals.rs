@@ -57,12 +57,12 @@ fn variables() {
     variable(
         "REVERB_APP_MAX_MESSAGE_SIZE",
         "20_000_000",
-        "app.limits.max_message_bytes is 20000000 (environment variable REVERB_APP_MAX_MESSAGE_SIZE): must be a whole number from 1024 to 16777216",
+        "app.limits.max_message_bytes is 20000000 (environment variable REVERB_APP_MAX_MESSAGE_SIZE): must be a whole number from 100 to 16777216",
     );
     variable(
         "REVERB_MAX_REQUEST_SIZE",
         "10KB",
-        r#"app.limits.max_request_bytes is "10KB" (environment variable REVERB_MAX_REQUEST_SIZE): must be a whole number from 1024 to 67108864"#,
+        r#"app.limits.max_request_bytes is "10KB" (environment variable REVERB_MAX_REQUEST_SIZE): must be a whole number from 100 to 67108864"#,
     );
     variable(
         "REVERB_APP_MAX_CONNECTIONS",

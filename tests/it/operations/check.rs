@@ -144,12 +144,43 @@ fn what_contradicts_itself_is_a_warning() {
         "[redis]\nurls = [\"redis://a.test\"]\n[nats]\nservers = [\"nats://127.0.0.1:4222\"]",
         &["redis.urls has no effect (DIR/a.toml): cluster.bus is none"],
     );
+    let pair = |app: &str| {
+        format!(
+            "{app}.limits.events_per_second is 50 (DIR/a.toml), less than max_channels_per_publish, 100: so large a publish is \
+             always refused"
+        )
+    };
+    check("[limits]\nevents_per_second = 50", &[&pair("app"), &pair("apps[0]")]);
     check(
         "[cluster]\nbus = \"nats\"\nrepeat_bytes = 1000",
         &[
             "cluster.repeat_bytes is 1000, less than outage_bytes, 67108864: a server that comes back late may lose some",
         ],
     );
+}
+
+/// Secrets stand in odd places: in URLs, under mistyped names, and where something else belongs.
+#[test]
+fn what_may_be_secret_is_not_shown() {
+    let env = "FANFARE__APP__KEYS='[{\"key\": \"k\", \"secrt\": \"hunter2\"}, \"hunter2\"]'\n\
+               REVERB_HOST=https://me:hunter2@a.test\n";
+    let folder = Folder::new(&format!("{APP}{env}"));
+    let url = "https://a.test/hook?token=hunter2";
+    folder.write(
+        "a.toml",
+        &format!(
+            "redis.urls = [\"redis://a.test/0?password=hunter2\"]\n[[webhooks.endpoints]]\nurl = \"{url}\"\n\
+             header = {{ Authorization = \"hunter2\" }}\n"
+        ),
+    );
+    // It sees to it itself that nothing of it is shown.
+    let (report, code) = checked(&folder, &["--config", "a.toml"]);
+    assert_eq!(code, Some(78));
+    let value = |key: &str| setting(&report, key).0;
+    assert_eq!(value("apps[0].keys"), json!([{ "key": "***", "secrt": "***" }, "***"]));
+    assert_eq!(value("redis.urls"), json!(["redis://a.test/0?***"]));
+    assert_eq!(value("webhooks.endpoints"), json!([{ "url": "https://a.test/hook?***", "header": "***" }]));
+    assert_eq!(value("server.hostname"), "https://***@a.test");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tokio::time::{interval, timeout};
 
 const ENV: &str = "REVERB_APP_ID=1\nREVERB_APP_KEY=key\nREVERB_APP_SECRET=secret\n";
 /// Channels that somebody is on.
-const CHANNELS: usize = 1000;
+const CHANNELS: usize = 300;
 /// As many as are told before the receiver hangs.
 const TAKEN: usize = 100;
 
