@@ -135,7 +135,9 @@ impl Hub {
     /// Takes note of how the app is configured from now on. Those who are here stay; what they have been told and given
     /// stays as it is.
     pub fn configure(&self, app: Arc<App>) {
-        *self.shut.lock() = None;
+        if app.enabled {
+            *self.shut.lock() = None;
+        }
         // Who watches has proved that with a key of the app as it was.
         if self.app().keys != app.keys {
             self.feed.cut();
@@ -148,9 +150,12 @@ impl Hub {
         self.app.store(app);
     }
 
-    /// Lets nobody in any more, and ends every connection.
+    /// Lets nobody in any more, and ends every connection. Nothing is kept for an app that is not there any more.
     pub fn shut(&self, close: CloseCode) {
         *self.shut.lock() = Some(close);
+        if close == CloseCode::UnknownApp {
+            self.cache.clear();
+        }
         self.feed.cut();
         self.outboxes().iter().for_each(|outbox| outbox.close(close));
     }
@@ -298,6 +303,11 @@ impl Hub {
     /// Does what is due at `now`: to be called a few times a second.
     pub fn sweep(&self, now: Instant) {
         self.cache.expire(now);
+        if self.is_shut().is_some() && self.sockets.is_empty() && self.sockets.capacity() > 0 {
+            // The app may never come back, and its hub stays.
+            self.sockets.shrink_to_fit();
+            self.channels.shrink_to_fit();
+        }
         let due = std::mem::take(&mut *self.tallies.lock());
         for channel in due {
             let delivery = channel.tally_later(now);
