@@ -24,6 +24,7 @@ mod serve;
 mod subscribe;
 mod tail;
 mod trigger;
+mod until;
 mod webhooks;
 
 use clap::error::ErrorKind;

@@ -4,11 +4,12 @@ use super::client::{Failure, block_on};
 use super::place::{Remote, Server};
 use super::print::{clock, complain, fail, plain, put, refuse};
 use super::pusher::{Ended, Event, Member, Pusher, inner};
+use super::until::Until;
 use crate::protocol::ChannelKind;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 /// The first pause before a lost connection is made again; it doubles up to `LONGEST` while that fails.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -35,12 +36,8 @@ pub(super) struct Subscribe {
     user_info: Option<String>,
     #[arg(long, value_name = "ORIGIN", help = "Page to come from, such as https://app.example.com")]
     origin: Option<String>,
-    /// End after so many events
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
-    count: Option<u64>,
-    /// End after so many seconds
-    #[arg(long = "for", value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
-    duration: Option<u64>,
+    #[command(flatten)]
+    until: Until,
     /// Print each event as a JSON object on its line, for programs
     #[arg(long)]
     json: bool,
@@ -70,17 +67,12 @@ enum Over {
 
 impl Subscribe {
     pub(super) fn run(self) -> ExitCode {
-        let duration = self.duration.map(Duration::from_secs);
-        let mut listener = match self.listener() {
+        let (mut listener, until) = match self.listener() {
             Ok(listener) => listener,
             Err(error) => return refuse(&error),
         };
         let listened = block_on(async {
-            let heard = listener.listen();
-            let over = match duration {
-                None => heard.await,
-                Some(duration) => timeout(duration, heard).await.unwrap_or(Over::Done),
-            };
+            let over = until.wait(listener.listen(), Over::Done).await;
             match over {
                 Over::Done if listener.was_there => Ok(()),
                 Over::Done => {
@@ -95,7 +87,7 @@ impl Subscribe {
         }
     }
 
-    fn listener(self) -> Result<Listener, String> {
+    fn listener(self) -> Result<(Listener, Until), String> {
         let server = self.remote.server()?;
         let is_presence = |channel: &&String| ChannelKind::of(channel) == ChannelKind::Presence;
         if let (Some(channel), None) = (self.channels.iter().find(is_presence), &self.user_id) {
@@ -105,16 +97,17 @@ impl Subscribe {
         let user_info = user_info
             .map_err(|error| format!("--user-info is no JSON ({error}): write such as '{{\"name\":\"Ann\"}}'"))?;
         let member = self.user_id.map(|user_id| Member { user_id, user_info });
-        Ok(Listener {
+        let listener = Listener {
             server,
             app: self.app,
             channels: self.channels,
             member,
             origin: self.origin,
             json: self.json,
-            left: self.count,
+            left: self.until.count,
             was_there: false,
-        })
+        };
+        Ok((listener, self.until))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::client::{Failure, Question, block_on};
 use super::place::{Remote, Server};
 use super::print::{complain, fail, plain, put, refuse};
+use super::until::Until;
 use crate::feed::KINDS;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -38,12 +39,8 @@ pub(super) struct Tail {
     /// Bytes of each payload that are shown
     #[arg(long, value_name = "BYTES", default_value = "1000", value_parser = clap::value_parser!(u16).range(0..=16384))]
     max_payload: u16,
-    /// End after so many
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
-    count: Option<u64>,
-    /// End after so many seconds
-    #[arg(long = "for", value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
-    duration: Option<u64>,
+    #[command(flatten)]
+    until: Until,
     /// Print each as a JSON object on its line, for programs
     #[arg(long)]
     json: bool,
@@ -59,23 +56,15 @@ impl Tail {
             Ok(server) => server,
             Err(error) => return refuse(&error),
         };
-        let duration = self.duration.map(Duration::from_secs);
-        let (json, count, asked) = (
-            self.json,
-            self.count,
-            Asked {
-                app: self.app,
-                kinds: self.kinds.join(","),
-                channel: self.channel,
-                max_payload: self.max_payload.to_string(),
-            },
-        );
+        let asked = Asked {
+            app: self.app,
+            kinds: self.kinds.join(","),
+            channel: self.channel,
+            max_payload: self.max_payload.to_string(),
+        };
         let followed = block_on(async {
-            let following = follow(&server, &asked, json, count);
-            match duration {
-                None => following.await,
-                Some(duration) => timeout(duration, following).await.unwrap_or(Ok(())),
-            }
+            let following = follow(&server, &asked, self.json, self.until.count);
+            self.until.wait(following, Ok(())).await
         });
         match followed {
             Ok(()) => ExitCode::SUCCESS,
