@@ -91,9 +91,7 @@ impl Feed {
         (state.ended, state.ring) = (true, None);
         self.watched.store(false, Ordering::Relaxed);
     }
-}
 
-impl Feed {
     /// Ends every watch, once it has read what there is: whoever may still watch begins anew.
     pub fn cut(&self) {
         self.state.lock().ring = None;
