@@ -128,8 +128,8 @@
 //! * `rustls` through `tokio-rustls` is TLS on the server's own port, and for commands that talk to a server elsewhere
 //!   (otherwise: a system library, and unsafe code);
 //!   `ppp` reads PROXY protocol headers (otherwise: two formats by hand), `ipnet` says whether a proxy is in a trusted
-//!   network (otherwise: prefixes of two kinds of addresses), `nix` sends newcomers to the process that takes over
-//!   the port (otherwise: an unsafe system call).
+//!   network (otherwise: prefixes of two kinds of addresses), `nix` asks the machine for its name and sends newcomers
+//!   to the process that takes over the port (otherwise: two unsafe system calls).
 //! * `arc-swap` holds what a reload replaces, so that readers take no lock (otherwise: a lock around every look at an
 //!   app's limits).
 //! * `governor` has the token buckets of rates (otherwise: one with atomics of our own).

@@ -27,8 +27,9 @@ pub struct Sources {
 
 /// What this machine calls itself; `localhost` if it does not say.
 pub fn machine() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    if name.trim().is_empty() { "localhost".to_owned() } else { name.trim().to_owned() }
+    // Asked for rather than read from /proc, of which a unit that is walled in sees processes alone.
+    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
 }
 
 /// Names only: among the values of the environment are secrets.

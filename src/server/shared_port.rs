@@ -53,10 +53,11 @@ fn prefer(listener: &TcpListener, place: u32) {
     }
 }
 
-/// The sockets that listen on the port, by their inodes, as `/proc/net/tcp` has them.
+/// The sockets that listen on the port, by their inodes, as `/proc/self/net/tcp` has them.
 fn listening(port: u16) -> io::Result<Vec<u64>> {
     let mut found = Vec::new();
-    for file in ["/proc/net/tcp", "/proc/net/tcp6"] {
+    // /proc/net is the same, unless only processes are to be seen there.
+    for file in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
         let text = std::fs::read_to_string(file).unwrap_or_default();
         found.extend(text.lines().filter_map(|line| listens(line, port)));
     }

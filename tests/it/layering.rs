@@ -77,7 +77,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("ipnet", &["config/rules.rs", "transport/peer.rs"]),
     ("arc_swap", &["hub/hubs.rs", "hub/mod.rs", "node/mod.rs", "rates.rs", "session/mod.rs"]),
     ("governor", &["rates.rs"]),
-    ("nix", &["server/shared_port.rs"]),
+    ("nix", &["config/sources.rs", "server/shared_port.rs"]),
     ("ppp", &["server/arrival.rs"]),
     ("tokio_rustls", &["cli/link.rs", "server/arrival.rs", "transport/stream.rs"]),
     (
