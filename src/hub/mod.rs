@@ -16,6 +16,7 @@ mod occupancy;
 mod outbox;
 mod registration;
 mod shared;
+mod slow;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,7 @@ pub use listing::{Filter, Listed, Page, Stats};
 pub use outbox::{Outbox, Push};
 use parking_lot::Mutex;
 pub use registration::{Registration, Subscription};
+use slow::Slow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -78,6 +80,7 @@ pub struct Hub {
     /// Channels whose subscribers are to be told later how many they are.
     tallies: Mutex<Vec<Arc<Channel>>>,
     totals: Totals,
+    slow: Slow,
     arrivals: Arrivals,
     /// Events of back ends.
     pub events: Rate,
@@ -119,6 +122,7 @@ impl Hub {
             journal: Journal::default(),
             tallies: Mutex::default(),
             totals: Totals::default(),
+            slow: Slow::default(),
         }
     }
 
@@ -303,6 +307,14 @@ impl Hub {
     /// Does what is due at `now`: to be called a few times a second.
     pub fn sweep(&self, now: Instant) {
         self.cache.expire(now);
+        let slow = self.metrics.closed_over_bytes_total.get() + self.metrics.closed_over_deadline_total.get();
+        if let Some(connections) = self.slow.due(slow, now) {
+            tracing::warn!(
+                app.id = self.app().id,
+                connections,
+                "connections were ended because they do not read fast enough (told once a minute; at debug for each)"
+            );
+        }
         if self.is_shut().is_some() && self.sockets.is_empty() && self.sockets.capacity() > 0 {
             // The app may never come back, and its hub stays.
             self.sockets.shrink_to_fit();
@@ -369,7 +381,7 @@ impl Hub {
     /// afterwards (G6).
     fn report_slow(&self, socket: SocketId, channel: Option<&ChannelName>) {
         self.metrics.closed_over_bytes_total.add(1);
-        tracing::warn!(
+        tracing::debug!(
             app.id = self.app().id,
             channel.name = channel.map(ChannelName::as_str),
             socket.id = %socket,

@@ -85,7 +85,7 @@ impl Registration {
         }
         let app = self.hub.app();
         self.hub.metrics.closed_over_deadline_total.add(1);
-        tracing::warn!(
+        tracing::debug!(
             app.id = app.id,
             socket.id = %self.socket,
             limit_ms = app.limits.write_timeout().as_millis(),
