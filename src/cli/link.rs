@@ -47,6 +47,9 @@ pub(super) enum Unreachable {
     /// What listens does not prove that it is the server, or speaks no TLS.
     #[error("cannot speak TLS with {0}: {1}")]
     Tls(String, io::Error),
+    /// It shows another certificate than the one that it must show.
+    #[error("{0} shows another certificate than stands in tls.cert_file: its log says why it has not read that one")]
+    Stranger(String),
     /// Nothing happened in time.
     #[error("{0} does not answer within {n} s", n = PATIENCE.as_secs())]
     Late(String),
@@ -95,7 +98,11 @@ impl Target {
     async fn secured(&self) -> Result<TlsStream<TcpStream>, Unreachable> {
         let failed = |error| Unreachable::Tls(self.address.authority(), error);
         let name = ServerName::try_from(self.address.host.clone()).map_err(|error| failed(io::Error::other(error)))?;
-        TlsConnector::from(self.tls.clone()).connect(name, self.plain().await?).await.map_err(failed)
+        let connected = TlsConnector::from(self.tls.clone()).connect(name, self.plain().await?).await;
+        connected.map_err(|error| match pinned::is_other(&error) {
+            true => Unreachable::Stranger(self.address.authority()),
+            false => failed(error),
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_t
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme, crypto};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,6 +30,12 @@ pub(super) fn only(file: &Path) -> Result<ClientConfig, String> {
 /// Believes everybody.
 pub(super) fn anybody() -> Result<ClientConfig, String> {
     believing(None)
+}
+
+/// Whether a handshake failed because another certificate was shown.
+pub(super) fn is_other(error: &io::Error) -> bool {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    cause == Some(&Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
 }
 
 fn believing(certificate: Option<CertificateDer<'static>>) -> Result<ClientConfig, String> {

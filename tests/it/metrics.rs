@@ -173,7 +173,7 @@ fn a_metrics_port_that_cannot_be_had_is_said_so() {
     let port = taken.local_addr().unwrap().port();
     for (metrics, code, expect) in [
         (format!("port = {port}"), 1, format!("cannot listen on 127.0.0.1:{port}")),
-        ("port = 0\nhost = '203.0.113.9'".to_owned(), 78, "metrics.host is \"203.0.113.9\"".to_owned()),
+        ("port = 0\nhost = '203.0.113.9'".to_owned(), 1, "metrics.host is \"203.0.113.9\"".to_owned()),
         ("port = 70000".to_owned(), 78, "metrics.port is 70000".to_owned()),
     ] {
         let folder = Folder::new("REVERB_APP_ID=1\nREVERB_APP_KEY=k\nREVERB_APP_SECRET=s\nREVERB_SERVER_PORT=0\n");

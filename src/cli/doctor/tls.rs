@@ -32,9 +32,7 @@ pub(super) async fn explain(target: &Target, unreachable: &Unreachable, report: 
 
 /// Whether the server shows the certificate that it is configured with: one that was renewed may be of no use to it.
 pub(super) async fn shown(target: &Target, file: &Path, report: &mut Report) {
-    if let Err(Unreachable::Tls(place, error)) = connect_tls(target).await
-        && let Some(Error::InvalidCertificate(_)) = cause(&error)
-    {
+    if let Err(Unreachable::Stranger(place)) = connect_tls(target).await {
         let what = format!("the server at {place} shows another certificate than that in {}", file.display());
         let fix = "its log says why it has not read that one; start it again if it was started with another";
         report.wrong("certificate", what, "tls.cert_file", fix);
