@@ -103,6 +103,11 @@
 //! they are ready names the one that decides for a channel, and queues its events for each endpoint, from which one task for
 //! each sends in order. It is the only one until nothing of the channel waits, or the log says that it is gone.
 //!
+//! **Reload.** A new configuration goes to the hubs, then to the task of webhooks, and only then hubs are asked how all channels
+//! stand of which webhooks are told more than before: what was not noted while nobody wanted it is made good by that. What is
+//! configured is no part of the state that nodes share, as each follows its own: a step has the same effect whatever a node's
+//! configuration says. Senders look up their endpoint for each attempt, and end with it.
+//!
 //! # State and locks
 //!
 //! A connection's state is plain fields of its session, owned by its task. Shared state is the hub's: map shard, then

@@ -135,6 +135,11 @@ impl Endpoints {
         self.0.iter().map(|(id, endpoint)| (id.as_str(), endpoint))
     }
 
+    /// The one with this id.
+    pub fn get(&self, id: &str) -> Option<&Endpoint> {
+        self.iter().find_map(|(of, endpoint)| (of == id).then_some(endpoint))
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

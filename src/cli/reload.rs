@@ -93,7 +93,7 @@ impl<'a> Reload<'a> {
             Ok(config) => {
                 self.files = sources.files(config.server.apps.as_deref());
                 self.logging.configure(config.log.level);
-                report(&self.server.configure(config));
+                report(&self.server.configure(config).await);
             }
             Err(error) => refuse(&error),
         }
@@ -120,10 +120,13 @@ async fn load(sources: &Sources) -> Result<Config, Error> {
 }
 
 fn report(changes: &Changes) {
-    let Changes { added, changed, removed, needs_restart } = changes;
+    let Changes { added, changed, removed, needs_restart, no_webhooks } = changes;
     tracing::info!(?added, ?changed, ?removed, "configuration read again");
     for what in needs_restart {
         tracing::warn!("{what} is configured in another way now: restart the server for it");
+    }
+    if let Some(why) = no_webhooks {
+        tracing::error!("no webhooks are sent: {why}");
     }
 }
 

@@ -55,7 +55,7 @@ use std::time::Instant;
 pub use totals::Share;
 use totals::Totals;
 use transitions::Transitions;
-pub use transitions::{Change, Transition};
+pub use transitions::{Change, Gap, Transition};
 use users::Users;
 pub use users::{Online, SignIn};
 
@@ -162,6 +162,16 @@ impl Hub {
         }
         self.feed.cut();
         self.outboxes().iter().for_each(|outbox| outbox.close(close));
+    }
+
+    /// Takes note of what becomes of channels no longer, until the app is configured again: nobody is told.
+    pub fn forget_transitions(&self) {
+        self.transitions.end();
+    }
+
+    /// Has how all channels stand told with what becomes of them next, because somebody has not heard of what was before.
+    pub fn ask_standing(&self) {
+        self.transitions.ask();
     }
 
     /// Why nobody is let in any more, if so.
@@ -333,8 +343,8 @@ impl Hub {
     }
 
     /// What has become of channels, here and on other nodes, since the last time, of what the app's webhooks tell of; and
-    /// whether some of it was dropped because nobody asked for so long.
-    pub fn transitions(&self) -> (Vec<Transition>, bool) {
+    /// why how all of them stand is to be told as well, if so.
+    pub fn transitions(&self) -> (Vec<Transition>, Option<Gap>) {
         self.transitions.take()
     }
 

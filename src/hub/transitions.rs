@@ -8,7 +8,6 @@ use crate::protocol::{ChannelKind, ChannelName, UserId};
 use indexmap::IndexSet;
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 /// Transitions that wait to be taken. With more, they are dropped, and how all channels stand is to be asked for.
@@ -54,18 +53,27 @@ struct Wanted {
     misses: bool,
 }
 
+/// Why how all channels stand is to be told besides what became of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gap {
+    /// Somebody wants to know it who has not heard of what was before.
+    Asked,
+    /// Of what became of them some was dropped, because nobody took it for so long.
+    Dropped,
+}
+
 /// The transitions that wait. Its lock is taken last, within a channel's.
 #[derive(Debug)]
 pub(super) struct Transitions {
     wanted: RwLock<Wanted>,
     feed: Arc<Feed>,
-    dropped: AtomicBool,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     queue: Vec<Transition>,
+    gap: Option<Gap>,
     missed: IndexSet<ChannelName>,
     waker: Option<Waker>,
 }
@@ -100,19 +108,36 @@ impl Transitions {
     /// Those that the webhooks of `app` tell of; `feed` tells of them as they happen.
     pub(super) fn new(app: &App, feed: Arc<Feed>) -> Self {
         let wanted = RwLock::new(Wanted::by(app));
-        Self { wanted, feed, dropped: AtomicBool::new(false), state: Mutex::default() }
+        Self { wanted, feed, state: Mutex::default() }
     }
 
-    /// Takes note of what the webhooks of `app` tell of from now on. What became of it before is not known, and how all
-    /// channels stand is to be asked for.
+    /// Takes note of what the webhooks of `app` tell of from now on. What became of it before is not known: whoever is to be
+    /// told asks how all channels stand.
     pub(super) fn configure(&self, app: &App) {
-        let wanted = Wanted::by(app);
-        if std::mem::replace(&mut *self.wanted.write(), wanted) != wanted {
-            self.dropped.store(true, Ordering::Relaxed);
-            if let Some(waker) = self.state.lock().waker.take() {
-                waker.wake();
-            }
+        self.want(Wanted::by(app));
+    }
+
+    /// Takes note of nothing from now on.
+    pub(super) fn end(&self) {
+        self.want(Wanted::default());
+    }
+
+    fn want(&self, wanted: Wanted) {
+        *self.wanted.write() = wanted;
+        let mut state = self.state.lock();
+        if wanted == Wanted::default() {
+            (state.queue, state.gap) = (Vec::new(), None);
         }
+        if !wanted.misses {
+            state.missed = IndexSet::new();
+        }
+    }
+
+    /// Has it told how all channels stand, with what becomes of them next.
+    pub(super) fn ask(&self) {
+        let mut state = self.state.lock();
+        state.gap = state.gap.or(Some(Gap::Asked));
+        state.wake();
     }
 
     /// Takes note of who came or went. To be called under the channel's lock, so that it is noted in its order.
@@ -170,27 +195,33 @@ impl Transitions {
         if state.queue.len() < MOST {
             state.queue.push(Transition { channel: channel.clone(), change });
         } else {
-            self.dropped.store(true, Ordering::Relaxed);
+            state.gap = Some(Gap::Dropped);
         }
-        if let Some(waker) = state.waker.take() {
-            waker.wake();
-        }
+        state.wake();
     }
 
     /// Ready once there is something to take.
     pub(super) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
-        if !state.queue.is_empty() || self.dropped.load(Ordering::Relaxed) {
+        if !state.queue.is_empty() || state.gap.is_some() {
             return Poll::Ready(());
         }
         state.waker = Some(cx.waker().clone());
         Poll::Pending
     }
 
-    /// Takes those that wait, and whether others were dropped since the last time.
-    pub(super) fn take(&self) -> (Vec<Transition>, bool) {
+    /// Takes those that wait, and why they are not all there is to tell, if so.
+    pub(super) fn take(&self) -> (Vec<Transition>, Option<Gap>) {
         let mut state = self.state.lock();
-        (std::mem::take(&mut state.queue), self.dropped.swap(false, Ordering::Relaxed))
+        (std::mem::take(&mut state.queue), state.gap.take())
+    }
+}
+
+impl State {
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
     }
 }
 
@@ -215,20 +246,20 @@ mod tests {
         transitions.count(&name("a"), || panic!("nobody is told"));
         transitions.miss(&name("cache-a"));
         transitions.fill(&name("cache-a"));
-        assert_eq!(transitions.take(), (Vec::new(), false));
+        assert_eq!(transitions.take(), (Vec::new(), None));
         let transitions = self::transitions(&[EventKind::MemberAdded]);
         transitions.note(&name("#server-to-user-1"), || panic!("nobody's business"));
         transitions.note(&name("a"), || Change::Occupied);
-        assert_eq!(transitions.take(), (Vec::new(), false));
+        assert_eq!(transitions.take(), (Vec::new(), None));
     }
 
     #[test]
     fn of_too_many_the_youngest_are_dropped() {
         let transitions = transitions(&[EventKind::ChannelVacated]);
         (0..MOST + 2).for_each(|_| transitions.note(&name("a"), || Change::Occupied));
-        let (taken, dropped) = transitions.take();
-        assert_eq!((taken.len(), dropped), (MOST, true));
-        assert_eq!(transitions.take(), (Vec::new(), false));
+        let (taken, gap) = transitions.take();
+        assert_eq!((taken.len(), gap), (MOST, Some(Gap::Dropped)));
+        assert_eq!(transitions.take(), (Vec::new(), None));
     }
 
     #[test]
@@ -241,5 +272,30 @@ mod tests {
         transitions.fill(&channel);
         let changes: Vec<_> = transitions.take().0.into_iter().map(|transition| transition.change).collect();
         assert_eq!(changes, [Change::Missed, Change::Missed, Change::Filled]);
+    }
+
+    #[test]
+    fn what_nobody_is_told_any_more_is_let_go_of() {
+        let (transitions, channel) = (transitions(&EventKind::ALL), name("cache-a"));
+        transitions.miss(&channel);
+        transitions.note(&channel, || Change::Occupied);
+        transitions.ask();
+        transitions.end();
+        assert_eq!((transitions.take(), transitions.state.lock().missed.capacity()), ((Vec::new(), None), 0));
+        transitions.note(&channel, || panic!("nobody is told"));
+    }
+
+    #[test]
+    fn who_has_more_to_tell_begins_with_how_everything_stands() {
+        let before = App::new("1", "key", "secret");
+        let transitions = Transitions::new(&before, Arc::default());
+        transitions.note(&name("a"), || panic!("nobody is told"));
+        let webhooks = Endpoints::new([Endpoint::default()]);
+        transitions.configure(&App { webhooks, ..before });
+        transitions.ask();
+        transitions.note(&name("b"), || Change::Occupied);
+        let (taken, gap) = transitions.take();
+        assert_eq!((taken.len(), gap), (1, Some(Gap::Asked)));
+        assert_eq!(transitions.take(), (Vec::new(), None));
     }
 }

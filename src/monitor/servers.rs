@@ -75,7 +75,7 @@ fn webhooks(node: &Node, page: &mut Page<'_>) -> Result {
         apps.iter().map(|(app, health)| ([("app", &**app)], health.oldest.as_secs_f64())),
     )?;
     let fates = [
-        ("delivered", apps.iter().map(|(_, health)| health.delivered).sum()),
+        ("delivered", node.webhooks().map_or(0, Webhooks::delivered)),
         ("dead", counted.webhook_dead_total.get()),
         ("forgotten", counted.webhook_forgotten_total.get()),
         ("dropped", counted.webhook_dropped_total.get()),

@@ -12,7 +12,9 @@ use crate::cluster::Cluster;
 pub use crate::cluster::{Identity, Pin, Pinned};
 use crate::feed::{Feed, Happening, Payload};
 pub use crate::hub::Registration as Connection;
-pub use crate::hub::{Cached, Change, Counts, Filter, Listed, Online, Outbox, Page, Reach, Stats, Transition, Volume};
+pub use crate::hub::{
+    Cached, Change, Counts, Filter, Gap, Listed, Online, Outbox, Page, Reach, Stats, Transition, Volume,
+};
 use crate::hub::{Full, Hub, Hubs, SignIn, Subscription};
 use crate::metrics::{Limited, Metrics};
 pub use crate::pace::{STALLS, relieve};
@@ -29,9 +31,9 @@ pub use readiness::Readiness;
 use serde_json::value::RawValue;
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
-pub use transitions::News;
+pub use transitions::{News, Standing};
 
 /// This process as a broadcast server, whatever carries its connections.
 #[derive(Debug)]
@@ -42,7 +44,7 @@ pub struct Node {
     metrics: Arc<Metrics>,
     readiness: Readiness,
     cluster: Option<Cluster>,
-    webhooks: Option<Webhooks>,
+    webhooks: OnceLock<Webhooks>,
 }
 
 /// Who wants to connect.
@@ -107,18 +109,19 @@ impl Node {
             metrics: Arc::default(),
             readiness: Readiness::default(),
             cluster: None,
-            webhooks: None,
+            webhooks: OnceLock::new(),
         }
     }
 
-    /// The node as one that tells back ends what happens.
-    pub fn telling(self, webhooks: Option<Webhooks>) -> Self {
-        Self { webhooks, ..self }
+    /// Has back ends told what happens from now on, if they were not before.
+    pub fn tell_by(&self, webhooks: Webhooks) {
+        // There is one that tells them.
+        let _ = self.webhooks.set(webhooks);
     }
 
-    /// What tells back ends what happens; `None` if no app has an endpoint.
+    /// What tells back ends what happens; `None` if no app has had an endpoint yet.
     pub fn webhooks(&self) -> Option<&Webhooks> {
-        self.webhooks.as_ref()
+        self.webhooks.get()
     }
 
     /// The node as one of several, which `join` makes of its hubs.
@@ -153,7 +156,10 @@ impl Node {
         self.apps.store(apps.clone());
         for (id, hub) in self.hubs.all().iter() {
             match apps.by_id(id) {
-                None => hub.shut(CloseCode::UnknownApp),
+                None => {
+                    hub.forget_transitions();
+                    hub.shut(CloseCode::UnknownApp);
+                }
                 Some(app) if !app.enabled => hub.shut(CloseCode::AppDisabled),
                 Some(_) => {}
             }

@@ -1,21 +1,26 @@
-//! What of a running server follows its configuration: apps and certificate. The rest takes a restart, and is named.
+//! What of a running server follows its configuration: apps, their webhooks, and the certificate. The rest takes a restart,
+//! and is named.
 //!
 //! Must not know: where the configuration comes from, and when it is read again.
 
+use super::telling::Start;
 use super::tls::Tls;
-use crate::app::{App, Apps};
+use crate::app::{App, Apps, Endpoints};
 use crate::config::Config;
 use crate::node::Node;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// A handle on a running server. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct Running {
     node: Arc<Node>,
     tls: Option<Arc<Tls>>,
-    /// How it was started, without its apps.
+    /// How it was started, without its apps and webhooks.
     started: Arc<Config>,
+    /// Held while it is changed.
+    webhooks: Arc<Mutex<Start>>,
 }
 
 /// What has come of a new configuration.
@@ -29,42 +34,55 @@ pub struct Changes {
     pub removed: Vec<String>,
     /// What else is configured in another way and stays as it was, by setting or section.
     pub needs_restart: Vec<String>,
+    /// Why no webhooks are sent that are configured now, if so.
+    pub no_webhooks: Option<String>,
 }
 
 impl Running {
-    pub(super) fn new(node: &Arc<Node>, tls: Option<&Arc<Tls>>, started: Config) -> Self {
-        Self { node: node.clone(), tls: tls.cloned(), started: Arc::new(started) }
+    pub(super) fn new(node: &Arc<Node>, tls: Option<&Arc<Tls>>, start: Start, started: Config) -> Self {
+        let webhooks = Arc::new(Mutex::new(start));
+        Self { node: node.clone(), tls: tls.cloned(), started: Arc::new(started), webhooks }
     }
 
     /// Serves the apps of `config` from now on. Nobody is disconnected but from apps that are gone or disabled.
-    pub fn configure(&self, config: Config) -> Changes {
-        let mut changes = Changes { needs_restart: self.differing(&config), ..Changes::default() };
+    pub async fn configure(&self, config: Config) -> Changes {
+        let mut webhooks = self.webhooks.lock().await;
+        let needs_restart = self.differing(&config, webhooks.differs(&config.webhooks));
+        let mut changes = Changes { needs_restart, ..Changes::default() };
+        let mut apps = config.apps;
+        if apps.iter().any(|app| !app.webhooks.is_empty()) {
+            // Apps that are new have nowhere yet where it is told what happens in them.
+            changes.no_webhooks = webhooks.start(&self.node, &config.webhooks, Vec::new()).err();
+        }
+        if changes.no_webhooks.is_some() {
+            apps.iter_mut().for_each(|app| app.webhooks = Endpoints::default());
+        }
         let before = self.node.apps();
         let find = |id: &str| before.iter().find(|app| app.id == id);
-        let mut apps = config.apps;
-        for app in &mut apps {
-            // Who tells endpoints was started with those that there were.
-            let webhooks = find(&app.id).map(|app| app.webhooks.clone()).unwrap_or_default();
-            if app.webhooks != webhooks {
-                changes.needs_restart.push(format!("webhooks of app {:?}", app.id));
-                app.webhooks = webhooks;
-            }
+        let mut ask = Vec::new();
+        for app in &apps {
             match find(&app.id) {
                 None => changes.added.push(app.id.clone()),
                 Some(before) if **before != *app => changes.changed.push(app.id.clone()),
-                Some(_) => {}
+                Some(_) => continue,
+            }
+            // What else is configured changes nothing of what back ends are told.
+            let of = |app: &App| (app.webhooks.clone(), app.features.subscription_counts);
+            if !app.webhooks.is_empty() && find(&app.id).is_none_or(|before| of(before) != of(app)) {
+                ask.push(app.id.clone());
             }
         }
         let is_gone = |gone: &&App| !apps.iter().any(|app| app.id == gone.id);
         changes.removed = before.iter().map(|app| &**app).filter(is_gone).map(|app| app.id.clone()).collect();
         if !(changes.added.is_empty() && changes.changed.is_empty() && changes.removed.is_empty()) {
             self.node.configure(Apps::new(apps));
+            webhooks.configure(&self.node, &ask).await;
         }
         changes
     }
 
     /// The sections that are not what they were at the start.
-    fn differing(&self, config: &Config) -> Vec<String> {
+    fn differing(&self, config: &Config, webhooks: bool) -> Vec<String> {
         let started = &self.started;
         let sections = [
             ("server", started.server != config.server),
@@ -74,7 +92,7 @@ impl Running {
             ("cluster", started.cluster != config.cluster),
             ("redis", started.redis != config.redis),
             ("nats", started.nats != config.nats),
-            ("webhooks", started.webhooks != config.webhooks),
+            ("webhooks", webhooks),
         ];
         sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| format!("[{name}]")).collect()
     }

@@ -21,7 +21,6 @@ use crate::monitor;
 use crate::node::{Identity, Node};
 use crate::transport::peer::Proxies;
 use crate::transport::ws::{self, Upgrades};
-use crate::webhooks::{self, Webhooks, Wish};
 use arrival::Arrivals;
 use axum::Router;
 use axum::extract::Request;
@@ -36,8 +35,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use telling::{Start, Telling};
 use tls::Tls;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -65,9 +64,7 @@ pub struct Server {
     drain: Drain,
     running: Running,
     cluster: Option<(Cluster, Actor)>,
-    webhooks: Option<webhooks::Actor>,
-    /// What webhooks say to those of other nodes.
-    wishes: Option<mpsc::UnboundedReceiver<Wish>>,
+    telling: Telling,
 }
 
 /// Why a server could not start.
@@ -153,11 +150,12 @@ impl Server {
                 (node, Some(cluster))
             }
         };
-        let told: Vec<_> = node.apps().into_iter().map(|app| (app.clone(), node.feed(&app))).collect();
-        let (log, wishes) = cluster.as_ref().map(|_| mpsc::unbounded_channel()).unzip();
-        let webhooks = Webhooks::new(node.identity().id, &config.webhooks, &told, node.metrics().clone(), log);
-        let (webhooks, telling) = webhooks.map_err(Fatal::Settings)?.unzip();
-        let node = Arc::new(node.telling(webhooks));
+        let (mut start, telling) = Start::new(cluster.is_some());
+        if node.apps().iter().any(|app| !app.webhooks.is_empty()) {
+            let apps = telling::told(&node);
+            start.start(&node, &config.webhooks, apps).map_err(Fatal::Settings)?;
+        }
+        let node = Arc::new(node);
         let sockets = TaskTracker::new();
         let upgrades = Upgrades { node: node.clone(), tasks: sockets.clone(), proxies };
         let body_timeout = seconds(*body_timeout_secs);
@@ -170,8 +168,8 @@ impl Server {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
-        let running = Running::new(&node, tls.as_ref(), config);
-        Ok(Self { listener, watch, node, http, sockets, drain, running, cluster, webhooks: telling, wishes })
+        let running = Running::new(&node, tls.as_ref(), start, config);
+        Ok(Self { listener, watch, node, http, sockets, drain, running, cluster, telling })
     }
 
     /// The address listened on, with the port that was found where 0 was asked for.
@@ -197,16 +195,13 @@ impl Server {
     /// Serves until `stop` resolves, then drains: closes every connection with 4200 and returns. Where `stop`, asked
     /// again, resolves again, that takes no longer than it must.
     pub async fn run(self, mut stop: impl AsyncFnMut()) {
-        let Self { listener, watch, node, http, sockets, drain, cluster, webhooks, wishes, .. } = self;
+        let Self { listener, watch, node, http, sockets, drain, cluster, mut telling, .. } = self;
         let watch = watch.map(|watch| tokio::spawn(watch.run(http.clone(), monitor::router(&node))));
-        let telling = webhooks.map(|actor| tokio::spawn(actor.run()));
         let (cluster, actor) = cluster.unzip();
         let tasks = cluster.as_ref().zip(actor).map(|(cluster, actor)| {
             // Ended below, once there is nothing more to say.
             [tokio::spawn(actor.run()), tokio::spawn(Sending::new(cluster).run())]
         });
-        let log = cluster.clone().zip(wishes).zip(node.webhooks().cloned());
-        let log = log.map(|((cluster, wishes), webhooks)| tokio::spawn(telling::follow(cluster, webhooks, wishes)));
         let serve = async {
             tokio::select! {
                 () = stop() => {}
@@ -217,8 +212,9 @@ impl Server {
         tokio::select! {
             () = serve => {}
             () = sweep(&node) => {}
-            () = tell(&node) => {}
+            () = telling.run(&node, cluster.as_ref()) => {}
         }
+        telling.finish(&node, cluster.as_ref());
         if let Some(webhooks) = node.webhooks() {
             let deadline = Instant::now() + LAST_WEBHOOKS;
             let _ = timeout(LAST_NEWS, telling::tell_all(&node, webhooks)).await;
@@ -227,7 +223,7 @@ impl Server {
         if let Some(cluster) = cluster {
             cluster.leave(LEAVE_WITHIN).await;
         }
-        tasks.iter().flatten().chain(&telling).chain(&log).chain(&watch).for_each(tokio::task::JoinHandle::abort);
+        tasks.iter().flatten().chain(&watch).for_each(tokio::task::JoinHandle::abort);
     }
 }
 
@@ -263,13 +259,5 @@ async fn sweep(node: &Node) {
     loop {
         due.tick().await;
         node.sweep();
-    }
-}
-
-/// Hands on what happens to webhooks, if there are any.
-async fn tell(node: &Node) {
-    match node.webhooks() {
-        Some(webhooks) => telling::tell(node, webhooks).await,
-        None => std::future::pending().await,
     }
 }

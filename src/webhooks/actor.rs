@@ -2,16 +2,18 @@
 
 use super::deliver::Courier;
 use super::desk::{Desk, Job, Now, Rules};
+use super::directory::Key;
 use super::journal::{Claim, Journal};
 use super::office::{Office, Orders};
 use super::op::Op;
 use super::schedule::Schedule;
 use super::sender::Sender;
-use super::{Input, Webhooks, Wish, unix_ms};
+use super::{Input, Told, Webhooks, Wish, unix_ms};
 use crate::config::Webhooks as Settings;
 use crate::protocol::NodeId;
 use rustls::ClientConfig;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, spawn_blocking};
@@ -41,7 +43,13 @@ pub struct Actor {
     journal: Writing,
     /// Whether the journal is of another state, and is to be made anew before anything is appended.
     renew: bool,
-    senders: JoinSet<()>,
+    /// Where senders trust whom, and when they try again.
+    tls: Arc<ClientConfig>,
+    timeout: Duration,
+    schedule: Schedule,
+    senders: JoinSet<Key>,
+    /// The endpoints that have one; it ends once it has noticed that its endpoint is gone.
+    sending: HashSet<Key>,
     /// When what was complained of last.
     complained: HashMap<String, Instant>,
     /// Whether what is to be sent waits, as was logged last.
@@ -63,7 +71,7 @@ impl Actor {
         webhooks: &Webhooks,
         me: NodeId,
         settings: &Settings,
-        tls: &ClientConfig,
+        tls: ClientConfig,
         claim: Option<Claim>,
         inputs: mpsc::Receiver<Input>,
         log: Option<mpsc::UnboundedSender<Wish>>,
@@ -73,28 +81,10 @@ impl Actor {
             queue_bytes: settings.queue_bytes,
             dead_letters: settings.dead_letters,
         };
-        let shared = &webhooks.0;
-        let desk = Desk::new(me, rules, shared.apps.values());
-        let couriers = [false, true].map(|open| Courier::new(tls.clone(), settings.timeout(), open));
-        let schedule = Schedule::new(&settings.retry_after_secs, settings.retry_for());
-        let mut senders = JoinSet::new();
-        for ((app, endpoint), queue) in &shared.queues {
-            let (app, feed) = (shared.apps[app].clone(), shared.feeds[app].clone());
-            let sender = Sender {
-                courier: couriers[usize::from(app.features.private_webhook_targets)].clone(),
-                app,
-                feed,
-                endpoint: endpoint.clone(),
-                queue: queue.clone(),
-                schedule: schedule.clone(),
-                outcomes: shared.inputs.clone(),
-            };
-            // They end with the task, which holds them.
-            senders.spawn(sender.run());
-        }
+        let desk = Desk::new(me, rules, webhooks.directory().apps());
         let journal = claim.map_or(Writing::Never, |claim| Writing::Waiting(Some(claim)));
         let office = Office::new(desk, me, log.is_none(), super::now());
-        Self {
+        let mut actor = Self {
             webhooks: webhooks.clone(),
             office,
             inputs,
@@ -102,10 +92,16 @@ impl Actor {
             written: Vec::new(),
             journal,
             renew: false,
-            senders,
+            tls: tls.into(),
+            timeout: settings.timeout(),
+            schedule: Schedule::new(&settings.retry_after_secs, settings.retry_for()),
+            senders: JoinSet::new(),
+            sending: HashSet::new(),
             complained: HashMap::new(),
             paused: None,
-        }
+        };
+        actor.send();
+        actor
     }
 
     /// Keeps the desk for as long as the node runs.
@@ -121,9 +117,16 @@ impl Actor {
             let is_waiting = matches!(self.journal, Writing::Waiting(_));
             tokio::select! {
                 () = sleep(if is_waiting { due.min(TRY_AGAIN) } else { due }) => {}
-                Some(ended) = self.senders.join_next() => {
-                    tracing::error!("what sends to an endpoint of webhooks has ended: {ended:?}; restart the server");
-                }
+                Some(ended) = self.senders.join_next() => match ended {
+                    Ok(key) => {
+                        self.sending.remove(&key);
+                        // The endpoint may be back.
+                        self.send();
+                    }
+                    Err(ended) => {
+                        tracing::error!("what sends to an endpoint of webhooks has ended: {ended:?}; restart the server");
+                    }
+                },
                 input = self.inputs.recv() => {
                     // The handle is among what the task holds, so that there is always somebody who could say something.
                     let Some(input) = input else { return };
@@ -142,9 +145,41 @@ impl Actor {
         }
     }
 
+    /// Has every endpoint told what waits for it.
+    fn send(&mut self) {
+        let directory = self.webhooks.directory();
+        for key in directory.keys() {
+            let (Some(feed), Some(queue)) = (directory.feed(&key.0), directory.queue(&key)) else { continue };
+            if !self.sending.insert(key.clone()) {
+                continue;
+            }
+            let (app, endpoint) = key;
+            let sender = Sender {
+                webhooks: self.webhooks.clone(),
+                app,
+                endpoint,
+                feed: feed.clone(),
+                queue: queue.clone(),
+                courier: Courier::new(self.tls.clone(), self.timeout),
+                schedule: self.schedule.clone(),
+            };
+            // They end with the task, which holds them.
+            self.senders.spawn(sender.run());
+        }
+    }
+
+    fn configure(&mut self, apps: Vec<Told>) {
+        let directory = Arc::new(self.webhooks.directory().of(apps));
+        self.webhooks.0.directory.store(directory.clone());
+        directory.open_and_close();
+        self.office.desk.configure(directory.apps());
+        self.send();
+    }
+
     async fn take(&mut self, input: Input) {
         let now = now();
         match input {
+            Input::Configured(apps) => self.configure(apps),
             Input::Changed { app, transitions } => {
                 transitions.iter().for_each(|transition| self.office.desk.changed(&app, transition, now));
             }
@@ -246,8 +281,8 @@ impl Actor {
             let _ = self.log.as_ref().map(|log| log.send(wish));
         }
         let now = super::now();
-        let queues = &self.webhooks.0.queues;
-        queues.values().for_each(|queue| queue.pause(paused));
+        let directory = self.webhooks.directory();
+        directory.queues().for_each(|(_, queue)| queue.pause(paused));
         if self.paused.replace(paused) != Some(paused) && self.log.is_some() {
             match paused {
                 true => tracing::info!("webhooks are held back until it is known what other nodes have sent"),
@@ -255,10 +290,10 @@ impl Actor {
             }
         }
         if reset {
-            queues.values().for_each(|queue| queue.clear());
+            directory.queues().for_each(|(_, queue)| queue.clear());
         }
         for (app, endpoint, job) in jobs {
-            match (queues.get(&(app, endpoint)), job) {
+            match (directory.queue(&(app, endpoint)), job) {
                 (Some(queue), Job::Send(event)) => queue.push(event, now),
                 (Some(queue), Job::Withdraw(id)) => queue.withdraw(id),
                 // It waits until a node has the endpoint, or for so long that it becomes a dead letter.

@@ -26,9 +26,10 @@ const READ_FOR: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(30);
 
 /// Delivers, and keeps connections for the next time.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Courier {
     client: Client<HttpsConnector<HttpConnector<Guard>>, Full<Bytes>>,
+    tls: Arc<ClientConfig>,
     guard: Guard,
     timeout: Duration,
 }
@@ -60,21 +61,18 @@ pub(super) fn trust(ca: Option<&[u8]>) -> Result<Trust, String> {
 }
 
 impl Courier {
-    /// Trusts servers as `tls` says, and goes to every address only if `open`.
-    pub(super) fn new(tls: ClientConfig, timeout: Duration, open: bool) -> Self {
-        let guard = Guard { open };
-        let mut http = HttpConnector::new_with_resolver(guard.clone());
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        let https =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new())
-            .http1_title_case_headers(true)
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(1)
-            .pool_timer(TokioTimer::new())
-            .build(https);
-        Self { client, guard, timeout }
+    /// Trusts servers as `tls` says, and goes to addresses of the public internet alone.
+    pub(super) fn new(tls: Arc<ClientConfig>, timeout: Duration) -> Self {
+        let guard = Guard { open: false };
+        Self { client: client(&tls, &guard), tls, guard, timeout }
+    }
+
+    /// Goes to every address from now on, or no longer; then connections that it has are not used any more either.
+    pub(super) fn open(&mut self, open: bool) {
+        if self.guard.open != open {
+            self.guard = Guard { open };
+            self.client = client(&self.tls, &self.guard);
+        }
     }
 
     /// Makes one attempt.
@@ -113,6 +111,21 @@ impl Courier {
         let _ = timeout(READ_FOR, rest).await;
         Ok(status)
     }
+}
+
+/// What makes connections, and keeps them for the next time.
+fn client(tls: &ClientConfig, guard: &Guard) -> Client<HttpsConnector<HttpConnector<Guard>>, Full<Bytes>> {
+    let mut http = HttpConnector::new_with_resolver(guard.clone());
+    http.enforce_http(false);
+    http.set_nodelay(true);
+    let https =
+        HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http().enable_http1().wrap_connector(http);
+    Client::builder(TokioExecutor::new())
+        .http1_title_case_headers(true)
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(1)
+        .pool_timer(TokioTimer::new())
+        .build(https)
 }
 
 /// An error with what caused it, in one line.

@@ -5,6 +5,7 @@
 //! that nodes share among several. Two nodes may decide the same; the first step changes the state, and the second nothing.
 
 use super::book::{Book, Dead};
+use super::configured::{CHANNELS, COUNTS, Configured, MEMBERS, kinds, told, want};
 use super::event::{ClientEvent, Event, EventId, Matter};
 use super::home::home;
 use super::op::Op;
@@ -21,8 +22,6 @@ use std::time::{Duration, Instant};
 pub(super) const MOST_NODES: usize = 1000;
 /// Between two looks for what waits for endpoints that there are not.
 const SWEEP: Duration = Duration::from_secs(60);
-/// So long such an event waits: another node may have the endpoint, and this one be about to get it.
-const ORPHANED_AFTER_MS: u64 = 300_000;
 
 /// Events in one step, so that other nodes can be told of it.
 pub(super) const PART: usize = 200;
@@ -98,8 +97,8 @@ pub(super) struct Desk {
     /// Of the last event that was decided here.
     number: u64,
     pub(super) rules: Rules,
-    /// Those that have webhooks, as configured.
-    apps: BTreeMap<String, Arc<App>>,
+    /// As this node is configured.
+    pub(super) apps: Configured,
     /// By app, configured or not.
     pub(super) books: BTreeMap<String, Book>,
     /// The number of the last event known of each node.
@@ -119,12 +118,11 @@ pub(super) struct Desk {
 impl Desk {
     /// Of the webhooks of `apps`, on the node `me`, which does not act yet.
     pub(super) fn new<'a>(me: NodeId, rules: Rules, apps: impl Iterator<Item = &'a Arc<App>>) -> Self {
-        let apps = apps.filter(|app| !app.webhooks.is_empty()).map(|app| (app.id.clone(), app.clone()));
         Self {
             me,
             number: 0,
             rules,
-            apps: apps.collect(),
+            apps: told(apps),
             books: BTreeMap::new(),
             heard: IndexMap::new(),
             ready: BTreeSet::new(),
@@ -160,7 +158,7 @@ impl Desk {
     /// Takes note of what became of a channel.
     pub(super) fn changed(&mut self, app: &str, transition: &Transition, now: Now) {
         let Transition { channel, change } = transition;
-        if !self.wants(app, pair(change), channel.as_str()) {
+        if !self.wants(app, kinds(change), channel.as_str()) {
             return;
         }
         let channel = channel.as_str();
@@ -208,8 +206,7 @@ impl Desk {
         let nobody = (0, HashSet::new());
         for (name, standing) in &mut book.channels {
             let (count, users) = there.get(name).unwrap_or(&nobody);
-            let wants =
-                |kinds: &[EventKind]| kinds.iter().any(|kind| config.webhooks.wanting(*kind, name).next().is_some());
+            let wants = |kinds: &[EventKind]| want(config, kinds, name);
             if wants(&CHANNELS) {
                 standing.occupied.set(there.contains_key(name), now.at);
             }
@@ -292,23 +289,6 @@ impl Desk {
         if self.sweep.is_none_or(|at| at <= now.at) {
             self.sweep = Some(now.at + SWEEP);
             self.bury_orphans(now);
-        }
-    }
-
-    /// Gives up what waits for long for endpoints that are not configured.
-    fn bury_orphans(&mut self, now: Now) {
-        let mut orphans = BTreeMap::<_, Vec<_>>::new();
-        for (app, book) in &self.books {
-            for open in book.open().filter(|open| open.event.time_ms.saturating_add(ORPHANED_AFTER_MS) < now.ms) {
-                if book.sender(&open.event.channel) == Some(self.me.0) {
-                    let gone = open.to.iter().filter(|endpoint| !self.has(app, endpoint));
-                    gone.for_each(|of| orphans.entry((app.clone(), of.clone())).or_default().push(open.event.id));
-                }
-            }
-        }
-        for ((app, endpoint), events) in orphans {
-            self.out.orphaned += events.len();
-            self.bury(&app, &endpoint, &events, "the endpoint is not configured any more", now);
         }
     }
 
@@ -415,6 +395,10 @@ impl Desk {
 
     /// Decides to tell something.
     fn tell(&mut self, app: &str, channel: &str, matter: &Matter<'_>, now: Now) {
+        if !self.matters(app, matter.kind(), channel) {
+            // Whoever wants it later hears how it is then.
+            return;
+        }
         self.number += 1;
         let event = matter.event(EventId { node: self.me.0, number: self.number }, app, channel, now.ms);
         let Some(config) = self.apps.get(app) else { return };
@@ -450,17 +434,6 @@ impl Desk {
     pub(super) fn home(&self, app: &str, channel: &str) -> Option<u64> {
         home(self.ready.iter().copied().map(NodeId), app, channel).map(|node| node.0)
     }
-
-    /// Whether any endpoint is told of one of `kinds` on the channel: those come in pairs.
-    fn wants(&self, app: &str, kinds: &[EventKind], channel: &str) -> bool {
-        let wants = |app: &Arc<App>| kinds.iter().any(|kind| app.webhooks.wanting(*kind, channel).next().is_some());
-        self.apps.get(app).is_some_and(wants)
-    }
-
-    /// Whether an app has such an endpoint.
-    fn has(&self, app: &str, endpoint: &str) -> bool {
-        self.apps.get(app).is_some_and(|app| app.webhooks.iter().any(|(id, _)| id == endpoint))
-    }
 }
 
 impl About {
@@ -475,21 +448,5 @@ impl About {
             EventKind::CacheMiss => Some(Self::Miss),
             EventKind::ClientEvent => None,
         }
-    }
-}
-
-/// Kinds that are told in turns.
-const CHANNELS: [EventKind; 2] = [EventKind::ChannelOccupied, EventKind::ChannelVacated];
-const MEMBERS: [EventKind; 2] = [EventKind::MemberAdded, EventKind::MemberRemoved];
-const COUNTS: [EventKind; 1] = [EventKind::SubscriptionCount];
-const MISSES: [EventKind; 1] = [EventKind::CacheMiss];
-
-/// The kinds of events that a change may lead to.
-fn pair(change: &Change) -> &'static [EventKind] {
-    match change {
-        Change::Occupied | Change::Vacated => &CHANNELS,
-        Change::MemberAdded(_) | Change::MemberRemoved(_) => &MEMBERS,
-        Change::Counted(_) => &COUNTS,
-        Change::Missed | Change::Filled => &MISSES,
     }
 }

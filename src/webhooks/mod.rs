@@ -6,15 +6,17 @@
 //! first appended to a log that they share, and all of them do the same.
 //!
 //! An `actor` is the task. Its `office` is the `desk`, which decides and keeps a `book` for each app of how channels are
-//! `standing`, and the `log`. All of that is pure: what happens are `op`s, and what an op does is in `steps`. A `sender` for
-//! each endpoint empties its `queue`: a `request` by a `deliver`y, again by its `schedule`, past the `guard`.
+//! `standing`, and the `log`. All of that is pure: what happens are `op`s, and what an op does is in `steps`. What is
+//! `configured` is each node's own. A `sender` for each endpoint of the `directory` empties its `queue`: a `request` by a `deliver`y, again by its `schedule`, past the `guard`.
 //!
 //! Must not know: the bus, sockets of clients, or how the hub finds out what happens.
 
 mod actor;
 mod book;
+mod configured;
 mod deliver;
 mod desk;
+mod directory;
 mod entry;
 mod event;
 mod guard;
@@ -41,14 +43,14 @@ use crate::hub::Transition;
 use crate::metrics::Metrics;
 use crate::protocol::NodeId;
 pub use actor::Actor;
+use arc_swap::ArcSwap;
 pub use book::Dead;
 use deliver::Trust;
+use directory::Directory;
 pub use entry::{Entry, Wish};
 pub use event::{ClientEvent, Event, EventId};
 use journal::Claim;
-use queue::Queue;
 pub use queue::{Attempt, Health};
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{mpsc, oneshot};
@@ -71,17 +73,16 @@ pub struct Webhooks(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     inputs: mpsc::Sender<Input>,
-    apps: HashMap<String, Arc<App>>,
-    /// By app.
-    feeds: HashMap<String, Arc<Feed>>,
-    /// By app and endpoint.
-    queues: HashMap<(String, String), Arc<Queue>>,
+    /// Replaced by the task alone.
+    directory: ArcSwap<Directory>,
     metrics: Arc<Metrics>,
 }
 
 /// What the task is told.
 #[derive(Debug)]
 enum Input {
+    /// These are the apps from now on, each with where it is told what happens in it.
+    Configured(Vec<Told>),
     /// This has become of an app's channels.
     Changed { app: String, transitions: Vec<Transition> },
     /// So all of an app's channels stand.
@@ -110,6 +111,9 @@ enum Input {
     Written(oneshot::Sender<()>, bool),
 }
 
+/// An app, and where it is told what happens in it.
+pub type Told = (Arc<App>, Arc<Feed>);
+
 /// How an endpoint does, and what it is told of.
 #[derive(Clone, Debug)]
 pub struct Status {
@@ -131,21 +135,15 @@ pub struct Status {
 pub struct Silent;
 
 impl Webhooks {
-    /// Those of `apps`, each with where it is told what happens in it, on the node `me`, and the task that does the work;
-    /// `None` if there are none. Among nodes that act as one, what is asked of the log that they share goes to `log`. Fails on settings that could never work.
+    /// Those of `apps` on the node `me`, and the task that does the work. Among nodes that act as one, what is asked of the
+    /// log that they share goes to `log`. Fails on settings that could never work.
     pub fn new(
         me: NodeId,
         settings: &crate::config::Webhooks,
-        apps: &[(Arc<App>, Arc<Feed>)],
+        apps: Vec<Told>,
         metrics: Arc<Metrics>,
         log: Option<mpsc::UnboundedSender<Wish>>,
-    ) -> Result<Option<(Self, Actor)>, String> {
-        let told = apps.iter().filter(|(app, _)| !app.webhooks.is_empty());
-        let feeds = told.clone().map(|(app, feed)| (app.id.clone(), feed.clone())).collect();
-        let apps: HashMap<_, _> = told.map(|(app, _)| (app.id.clone(), app.clone())).collect();
-        if apps.is_empty() {
-            return Ok(None);
-        }
+    ) -> Result<(Self, Actor), String> {
         let tls = trusted(settings)?;
         let path = &settings.journal;
         let claim = match path.as_os_str().is_empty() {
@@ -159,12 +157,16 @@ impl Webhooks {
             })?),
         };
         let (inputs, received) = mpsc::channel(INPUTS);
-        let ids =
-            |app: &Arc<App>| app.webhooks.iter().map(|(id, _)| (app.id.clone(), id.to_owned())).collect::<Vec<_>>();
-        let queues = apps.values().flat_map(ids).map(|key| (key, Arc::<Queue>::default())).collect();
-        let webhooks = Self(Arc::new(Shared { inputs, apps, feeds, queues, metrics }));
-        let actor = Actor::new(&webhooks, me, settings, &tls, claim, received, log);
-        Ok(Some((webhooks, actor)))
+        let directory = ArcSwap::from_pointee(Directory::default().of(apps));
+        let webhooks = Self(Arc::new(Shared { inputs, directory, metrics }));
+        let actor = Actor::new(&webhooks, me, settings, tls, claim, received, log);
+        Ok((webhooks, actor))
+    }
+
+    /// Tells of these apps from now on. What waits for endpoints that stay goes on waiting, and what waits for others waits
+    /// for them to come back. How channels stand of apps that want to hear more than before is to be told next.
+    pub async fn configure(&self, apps: Vec<Told>) {
+        self.tell(Input::Configured(apps)).await;
     }
 
     /// Takes note of what has become of an app's channels.
@@ -199,8 +201,8 @@ impl Webhooks {
 
     /// Whether any endpoint of the app wants to hear what clients say on the channel.
     pub fn want_client_events(&self, app: &str, channel: &str) -> bool {
-        let app = self.0.apps.get(app);
-        app.is_some_and(|app| app.webhooks.wanting(EventKind::ClientEvent, channel).next().is_some())
+        let directory = self.directory();
+        directory.app(app).is_some_and(|app| app.webhooks.wanting(EventKind::ClientEvent, channel).next().is_some())
     }
 
     /// Takes note of what a client said. It never waits: what comes while too much waits is dropped, and counted.
@@ -216,24 +218,32 @@ impl Webhooks {
     pub async fn status(&self, app: &str) -> Result<Vec<Status>, Silent> {
         let dead = self.dead(app).await?;
         let now = now();
-        let Some(app) = self.0.apps.get(app) else { return Ok(Vec::new()) };
+        let directory = self.directory();
+        let Some(app) = directory.app(app) else { return Ok(Vec::new()) };
         let status = |(id, endpoint): (&str, &Endpoint)| {
-            let queue = &self.0.queues[&(app.id.clone(), id.to_owned())];
-            Status {
+            let queue = directory.queue(&(app.id.clone(), id.to_owned()))?;
+            Some(Status {
                 id: id.to_owned(),
                 endpoint: endpoint.clone(),
                 health: queue.health(now),
                 log: queue.log(),
                 dead: dead.iter().filter(|(of, _)| of == id).count(),
-            }
+            })
         };
-        Ok(app.webhooks.iter().map(status).collect())
+        Ok(app.webhooks.iter().filter_map(status).collect())
     }
 
-    /// How the endpoints of an app do, added up: of what waits for any of them, the oldest.
-    pub fn health(&self, app: &str) -> Health {
+    /// Events that endpoints have taken, of all apps, whether they are still there or not.
+    pub fn delivered(&self) -> u64 {
         let now = now();
-        let of = self.0.queues.iter().filter(|((of, _), _)| of == app);
+        self.directory().queues().map(|(_, queue)| queue.health(now).delivered).sum()
+    }
+
+    /// How the endpoints of an app do, added up: of what waits for any of them, the oldest. Those that are gone count as well,
+    /// so that no number goes backwards.
+    pub fn health(&self, app: &str) -> Health {
+        let (now, directory) = (now(), self.directory());
+        let of = directory.queues().filter(|((of, _), _)| of == app);
         of.map(|(_, queue)| queue.health(now)).fold(Health::default(), |all, one| Health {
             waiting: all.waiting + one.waiting,
             oldest: all.oldest.max(one.oldest),
@@ -270,7 +280,7 @@ impl Webhooks {
         };
         // A disk may hang.
         let _ = timeout(within, begun).await;
-        while now() < end && !self.0.queues.values().all(|queue| queue.is_at_rest(now())) {
+        while now() < end && !self.directory().queues().all(|(_, queue)| queue.is_at_rest(now())) {
             sleep(LOOK).await;
         }
         let _ = timeout(LAST_WRITE, self.written(true)).await;
@@ -290,6 +300,10 @@ impl Webhooks {
             answer.await
         };
         timeout(PATIENCE, asked).await.map_err(|_| Silent)?.map_err(|_| Silent)
+    }
+
+    fn directory(&self) -> Arc<Directory> {
+        self.0.directory.load_full()
     }
 
     /// Waits while much waits already. Without the task nothing is done any more.

@@ -6,6 +6,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
+use tokio::time::sleep;
 
 /// Attempts that are remembered.
 const LOG: usize = 100;
@@ -24,6 +25,8 @@ struct State {
     /// What waits.
     waiting: HashSet<EventId>,
     paused: bool,
+    /// Whether its endpoint is gone.
+    closed: bool,
     log: VecDeque<Attempt>,
     attempts: u64,
     failures: u64,
@@ -74,7 +77,7 @@ impl Queue {
     /// Has an event wait.
     pub(super) fn push(&self, event: Arc<Event>, now: Instant) {
         let mut state = self.state.lock();
-        if state.waiting.insert(event.id) {
+        if !state.closed && state.waiting.insert(event.id) {
             state.events.push_back((now, event));
         }
         drop(state);
@@ -91,9 +94,24 @@ impl Queue {
 
     /// Has nothing wait any longer.
     pub(super) fn clear(&self) {
+        self.state.lock().clear();
+    }
+
+    /// Takes note whether its endpoint is there. If not nothing waits, and only numbers are kept.
+    pub(super) fn open(&self, is_open: bool) {
         let mut state = self.state.lock();
-        state.waiting.clear();
-        state.events.clear();
+        if !is_open && !state.closed {
+            state.clear();
+            (state.log, state.next_try) = (VecDeque::new(), None);
+        }
+        state.closed = !is_open;
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Whether its endpoint is there.
+    pub(super) fn is_open(&self) -> bool {
+        !self.state.lock().closed
     }
 
     /// Holds everything back, or no longer.
@@ -104,22 +122,29 @@ impl Queue {
         }
     }
 
-    /// The first events, at most so many, once there are any and they may be sent; and whether they had to be waited for.
-    /// They stay in the queue.
-    pub(super) async fn first(&self, most: usize) -> (Vec<(Instant, Arc<Event>)>, bool) {
+    /// Waits until there are events that may be sent. Whether they had to be waited for; `None` once the endpoint is gone.
+    pub(super) async fn ready(&self) -> Option<bool> {
         let mut waited = false;
         loop {
             {
                 let state = self.state.lock();
+                if state.closed {
+                    return None;
+                }
                 if !state.paused && !state.waiting.is_empty() {
-                    let State { events, waiting, .. } = &*state;
-                    let first = events.iter().filter(|(_, event)| waiting.contains(&event.id));
-                    return (first.take(most).cloned().collect(), waited);
+                    return Some(waited);
                 }
             }
             waited = true;
             self.changed.notified().await;
         }
+    }
+
+    /// The first events, at most so many, if they may be sent. They stay in the queue.
+    pub(super) fn first(&self, most: usize) -> Vec<(Instant, Arc<Event>)> {
+        let State { events, waiting, paused, .. } = &*self.state.lock();
+        let first = events.iter().filter(|(_, event)| !paused && waiting.contains(&event.id));
+        first.take(most).cloned().collect()
     }
 
     /// Whether there are so many.
@@ -149,9 +174,16 @@ impl Queue {
         self.state.lock().remove(events);
     }
 
-    /// Waits until it is time for another attempt.
+    /// Waits until it is time for another attempt, or the endpoint is gone.
     pub(super) async fn rest(&self, pause: Duration) {
-        tokio::time::sleep(pause).await;
+        let over = sleep(pause);
+        tokio::pin!(over);
+        while self.is_open() {
+            tokio::select! {
+                () = &mut over => break,
+                () = self.changed.notified() => {}
+            }
+        }
         self.state.lock().next_try = None;
     }
 
@@ -181,6 +213,11 @@ impl Queue {
 }
 
 impl State {
+    fn clear(&mut self) {
+        self.waiting.clear();
+        self.events.clear();
+    }
+
     fn remove(&mut self, events: &[EventId]) {
         for id in events {
             self.waiting.remove(id);

@@ -1,4 +1,4 @@
-//! What one request carries: a body made and signed once, whatever the number of attempts (spec 6.1).
+//! What one request carries. Made anew for the same events it is the same, unless the app's keys have changed (spec 6.1).
 
 use super::event::{Event, EventId};
 use crate::app::{App, Endpoint};

@@ -1,17 +1,17 @@
 //! Tells one endpoint what waits for it, one request at a time so that the order is kept, and again until it is taken or
-//! too old. One task for each endpoint: none waits for another.
+//! too old. One task for each endpoint: none waits for another. How the endpoint is configured is looked up for each attempt.
 
 use super::deliver::Courier;
-use super::event::Event;
+use super::directory::Key;
+use super::event::{Event, EventId};
 use super::queue::{Attempt, Queue};
 use super::request::Request;
 use super::schedule::Schedule;
-use super::{Input, unix_ms};
+use super::{Input, Webhooks, unix_ms};
 use crate::app::App;
 use crate::feed::{Feed, Happening};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 /// Events in one request, where there may be several (X8).
@@ -24,16 +24,16 @@ const BATCH_LOOK: Duration = Duration::from_millis(10);
 /// The task.
 #[derive(Debug)]
 pub(super) struct Sender {
-    pub(super) app: Arc<App>,
+    /// Where it is looked up how the endpoint is configured, and told what was taken and what was not.
+    pub(super) webhooks: Webhooks,
+    /// The app's id, and the endpoint's.
+    pub(super) app: String,
+    pub(super) endpoint: String,
     /// Where it is told what happens in the app.
     pub(super) feed: Arc<Feed>,
-    /// The endpoint's id.
-    pub(super) endpoint: String,
     pub(super) queue: Arc<Queue>,
     pub(super) courier: Courier,
     pub(super) schedule: Schedule,
-    /// Where it is told what was taken and what was not.
-    pub(super) outcomes: mpsc::Sender<Input>,
 }
 
 /// Failures in a row.
@@ -44,29 +44,30 @@ struct Streak {
 }
 
 impl Sender {
-    /// Sends for as long as the node runs.
-    pub(super) async fn run(self) {
-        let app = self.app.clone();
-        let endpoint = app.webhooks.iter().find(|(id, _)| *id == self.endpoint).map(|(_, endpoint)| endpoint);
-        let endpoint = endpoint.expect("senders are made for the app's endpoints");
-        let most = if endpoint.batch { BATCH } else { 1 };
-        let (mut streak, mut request) = (None::<Streak>, None);
-        loop {
-            let (mut first, waited) = self.queue.first(most).await;
+    /// Sends for as long as the endpoint is there: which one it was.
+    pub(super) async fn run(mut self) -> Key {
+        let (mut streak, mut failed) = (None::<Streak>, Vec::new());
+        while let Some(waited) = self.queue.ready().await {
             if waited {
                 // What failed before is over, one way or the other.
                 streak = None;
             }
-            if endpoint.batch && first.len() < BATCH && streak.is_none() {
+            let directory = self.webhooks.directory();
+            let found = directory.app(&self.app).zip(directory.endpoint(&self.app, &self.endpoint));
+            let Some((app, endpoint)) = found else { break };
+            let mut first = self.queue.first(if endpoint.batch { BATCH } else { 1 });
+            if endpoint.batch && !first.is_empty() && first.len() < BATCH && streak.is_none() {
                 first = self.gather(first).await;
             }
             if first.is_empty() {
                 continue;
             }
             let events: Vec<_> = first.iter().map(|(_, event)| event.clone()).collect();
-            let sent = self.request(request.take(), &events);
+            let sent = self.request(app, &failed, &events);
             let (at_ms, start) = (unix_ms(), super::now());
+            self.courier.open(app.features.private_webhook_targets);
             let outcome = self.courier.post(endpoint, &sent).await;
+            failed.clear();
             let now = super::now();
             let attempt = streak.map_or(0, |streak| streak.count) + 1;
             let mut attempt = Attempt {
@@ -83,12 +84,8 @@ impl Sender {
             let Some(failure) = attempt.failure.clone() else {
                 self.queue.attempted(attempt, &sent.events, now);
                 streak = None;
-                self.report(Input::Taken {
-                    app: self.app.id.clone(),
-                    endpoint: self.endpoint.clone(),
-                    events: sent.events,
-                })
-                .await;
+                let (app, endpoint) = (self.app.clone(), self.endpoint.clone());
+                self.report(Input::Taken { app, endpoint, events: sent.events }).await;
                 continue;
             };
             let run = Streak { since: streak.map_or(now, |streak| streak.since), count: attempt.attempt };
@@ -105,14 +102,15 @@ impl Sender {
             self.log_failure(&attempt, &failure);
             self.queue.attempted(attempt, &[], now);
             if over.is_empty() {
-                request = Some(sent);
+                failed = sent.events;
             } else {
                 self.queue.give_up(&over);
-                let (app, endpoint) = (self.app.id.clone(), self.endpoint.clone());
+                let (app, endpoint) = (self.app.clone(), self.endpoint.clone());
                 self.report(Input::GivenUp { app, endpoint, events: over, why: failure }).await;
             }
             self.queue.rest(pause).await;
         }
+        (self.app, self.endpoint)
     }
 
     /// Waits for more events to go with the first ones.
@@ -121,18 +119,15 @@ impl Sender {
         while super::now() < until && !self.queue.has(BATCH) {
             sleep(BATCH_LOOK).await;
         }
-        self.queue.first(BATCH).await.0
+        self.queue.first(BATCH)
     }
 
-    /// The request for what waits: the one that failed, if that begins with it.
-    fn request(&self, failed: Option<Request>, events: &[Arc<Event>]) -> Request {
+    /// The request for what waits: for what `failed` together, if that comes first.
+    fn request(&self, app: &App, failed: &[EventId], events: &[Arc<Event>]) -> Request {
         let ids = events.iter().map(|event| event.id);
-        match failed {
-            Some(failed) if failed.events.len() <= events.len() && ids.zip(&failed.events).all(|(a, b)| a == *b) => {
-                failed
-            }
-            _ => Request::new(&self.app, &self.endpoint, events),
-        }
+        let is_first = failed.len() <= events.len() && ids.zip(failed).all(|(a, b)| a == *b);
+        let count = if failed.is_empty() || !is_first { events.len() } else { failed.len() };
+        Request::new(app, &self.endpoint, &events[..count])
     }
 
     /// What the feed tells of an attempt.
@@ -150,12 +145,12 @@ impl Sender {
 
     async fn report(&self, input: Input) {
         // There is nobody to tell once the node stops.
-        let _ = self.outcomes.send(input).await;
+        self.webhooks.tell(input).await;
     }
 
     /// Says that an endpoint does not take what it is told: the first time, and when it has not done so for long.
     fn log_failure(&self, attempt: &Attempt, failure: &str) {
-        let (endpoint, app) = (&self.endpoint, &self.app.id);
+        let (endpoint, app) = (&self.endpoint, &self.app);
         if attempt.attempt == 1 {
             tracing::warn!(app.id = app, endpoint, "a webhook failed and is tried again: {failure}");
         } else {

@@ -102,6 +102,11 @@ impl Fact {
         self.asked = asked;
     }
 
+    /// Takes note that it is not known any more how it is: nothing is to be told until it is.
+    fn lose_sight(&mut self) {
+        (self.is, self.since) = (self.told, None);
+    }
+
     pub(super) fn is(&self) -> bool {
         self.is
     }
@@ -231,6 +236,22 @@ impl Standing {
         self.members.values_mut().for_each(forget);
         self.count = Count { is: self.count.is, ..Count::default() };
         self.miss = Miss { waits: self.miss.waits, ..Miss::default() };
+    }
+
+    /// Takes note that it is not known any more whether the channel is occupied, who is there, how many there are, and
+    /// whether they find something, each if so.
+    pub(super) fn lose_sight(&mut self, [channel, members, count, miss]: [bool; 4]) {
+        if channel {
+            self.occupied.lose_sight();
+        }
+        if members {
+            self.members.values_mut().for_each(Fact::lose_sight);
+            self.members.retain(|_, fact| !fact.is_blank());
+        }
+        if count {
+            self.count.is = self.count.told;
+        }
+        self.miss.waits &= !miss;
     }
 
     /// Takes note that what was decided and is not in force yet never will be.

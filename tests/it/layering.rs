@@ -75,7 +75,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("axum", &["transport", "api", "monitor", "server"]),
     ("prometheus_client", &["monitor"]),
     ("ipnet", &["config/rules.rs", "transport/peer.rs"]),
-    ("arc_swap", &["hub/hubs.rs", "hub/mod.rs", "node/mod.rs", "rates.rs", "session/mod.rs"]),
+    ("arc_swap", &["hub/hubs.rs", "hub/mod.rs", "node/mod.rs", "rates.rs", "session/mod.rs", "webhooks/mod.rs"]),
     ("governor", &["rates.rs"]),
     ("nix", &["config/sources.rs", "server/shared_port.rs"]),
     ("ppp", &["server/arrival.rs"]),
