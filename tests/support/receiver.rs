@@ -35,6 +35,8 @@ pub(crate) struct Receiver {
 pub(crate) struct Seen {
     /// Connections that were opened.
     pub(crate) connections: usize,
+    /// Those of them that whoever sends has closed.
+    pub(crate) left: usize,
     pub(crate) requests: Vec<Request>,
 }
 
@@ -191,6 +193,7 @@ async fn accept(listener: &TcpListener, seeing: &Arc<watch::Sender<Seen>>, scrip
         connections.spawn(async move {
             // Whoever sends may go at any time.
             let _ = serve(stream, connection, &seeing, &script).await;
+            seeing.send_modify(|seen| seen.left += 1);
         });
     }
 }

@@ -1,6 +1,7 @@
 //! What back ends are told, under whatever happens, and that nothing is forgotten over a restart.
 
 mod cluster;
+mod configured;
 mod journal;
 
 use super::desk::{Desk, Job, Now, Output, Rules};

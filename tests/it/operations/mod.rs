@@ -12,6 +12,7 @@ mod migrating;
 mod nginx;
 mod packages;
 mod reload;
+mod reload_webhooks;
 mod takeover;
 mod tls;
 

@@ -56,6 +56,13 @@ impl Receiver {
     pub(crate) fn connections(&self) -> usize {
         self.seen.borrow().connections
     }
+
+    /// Waits until none is open.
+    pub(crate) async fn is_left(&self) {
+        let mut seen = self.seen.clone();
+        let left = timeout(PATIENCE, seen.wait_for(|seen| seen.left == seen.connections)).await;
+        assert!(left.is_ok_and(|left| left.is_ok()), "connections stay open");
+    }
 }
 
 impl Reply {
