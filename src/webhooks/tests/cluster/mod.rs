@@ -1,15 +1,17 @@
 //! Three nodes that share a log over a bus that fails in every way: what back ends are told alternates and ends as it is,
-//! whoever dies, is cut off, or stands still, and however many at once.
+//! whoever dies, is cut off, stands still or has no endpoints for a while, and however many at once.
 
 mod sim;
+mod step;
 
 use super::super::op::Op;
 use super::{World, known, user};
 use crate::app::EventKind;
 use crate::hub::Change;
 use proptest::prelude::*;
-use sim::{NODES, Sim, Step};
+use sim::{NODES, Sim};
 use std::collections::BTreeSet;
+use step::Step;
 
 /// Longer than it takes until everybody is of one mind.
 const SETTLED: u64 = 60_000;
@@ -29,6 +31,7 @@ fn step(wipes: bool) -> impl Strategy<Value = Step> {
         1 => any::<bool>().prop_map(move |forgets| if wipes { Step::Wipe } else { Step::KillAll { forgets } }),
         1 => (500..12_000u64).prop_map(|millis| Step::Bus { millis }),
         1 => (node(), 500..12_000u64).prop_map(|(node, millis)| Step::Freeze { node, millis }),
+        1 => (node(), 100..12_000u64).prop_map(|(node, millis)| Step::Unconfigure { node, millis }),
     ]
 }
 

@@ -7,7 +7,8 @@ use super::super::super::event::{ClientEvent, Event, EventId};
 use super::super::super::office::{Office, Orders};
 use super::super::super::op::{At, Op};
 use super::super::super::view::View;
-use super::super::{RULES, desk, endpoint, user};
+use super::super::{RULES, app, desk, endpoint, user};
+use super::step::{Client, Step};
 use crate::hub::{Change, Transition};
 use crate::protocol::{ChannelName, NodeId};
 use bytes::Bytes;
@@ -31,56 +32,6 @@ const ENTRIES: usize = 150;
 const READ: usize = 7;
 /// An entry may be so large.
 const MOST: usize = 2000;
-/// A member of a channel, by a connection.
-pub(super) type Client = (usize, usize);
-
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Step {
-    /// A client comes or goes.
-    Toggle {
-        node: usize,
-        client: Client,
-    },
-    /// A client says something.
-    Say {
-        node: usize,
-    },
-    Pass(u64),
-    /// The link of a node breaks: what it says, or what it hears.
-    Break {
-        node: usize,
-        says: bool,
-        hears: bool,
-        millis: u64,
-    },
-    /// A node dies, and is started again, with its journal or without.
-    Kill {
-        node: usize,
-        millis: u64,
-        forgets: bool,
-    },
-    /// A node is stopped, and started again.
-    Stop {
-        node: usize,
-    },
-    /// All nodes die.
-    KillAll {
-        forgets: bool,
-    },
-    /// The bus starts anew, and has lost the log.
-    Wipe,
-    /// Somebody deletes the log, and no link breaks.
-    Delete,
-    /// All links break.
-    Bus {
-        millis: u64,
-    },
-    /// A node stands still.
-    Freeze {
-        node: usize,
-        millis: u64,
-    },
-}
 
 pub(super) struct Node {
     pub(super) id: NodeId,
@@ -93,6 +44,9 @@ pub(super) struct Node {
     dies: Option<u64>,
     frozen: bool,
     thawed: u64,
+    /// Whether it has endpoints, and when it has them again.
+    told: bool,
+    configured: u64,
     says: bool,
     hears: bool,
     /// When its link is mended.
@@ -144,6 +98,8 @@ impl Node {
             dies: None,
             frozen: false,
             thawed: 0,
+            told: true,
+            configured: 0,
             says: true,
             hears: true,
             mended: 0,
@@ -163,6 +119,21 @@ impl Node {
 
     fn runs(&self) -> bool {
         self.alive && !self.frozen
+    }
+
+    /// Gives it endpoints, or takes them.
+    fn configure(&mut self, told: bool, now: Now) {
+        self.told = told;
+        self.office.desk.configure(told.then(app).iter());
+        if !told {
+            self.queue.clear();
+        }
+        let channel = |channel: usize| {
+            let users: Vec<_> =
+                self.all.iter().filter(|(of, _)| *of == channel).map(|(_, id)| id.to_string()).collect();
+            (!users.is_empty()).then(|| (format!("presence-{channel}"), users.len(), users))
+        };
+        self.office.desk.stand("1", (0..3).filter_map(channel).collect(), now);
     }
 
     /// Tells the desk who has come and gone everywhere, as this node sees it.
@@ -375,7 +346,9 @@ impl Sim {
         }
         for (_, _, job) in jobs {
             match job {
-                Job::Send(event) => node.queue.push_back(event),
+                Job::Send(event) if node.told => node.queue.push_back(event),
+                // It waits until it has the endpoint.
+                Job::Send(_) => {}
                 Job::Withdraw(id) => node.queue.retain(|event| event.id != id),
             }
         }
@@ -432,6 +405,13 @@ impl Sim {
                     node.late.clear();
                 }
             }
+            Step::Unconfigure { node, millis } => {
+                let (now, end, node) = (self.now(), self.millis + millis, &mut self.nodes[node]);
+                if node.runs() {
+                    node.configure(false, now);
+                    node.configured = end;
+                }
+            }
             Step::Freeze { node, millis } => {
                 let end = self.millis + millis;
                 let node = &mut self.nodes[node];
@@ -442,7 +422,7 @@ impl Sim {
 
     fn say(&mut self, node: usize) {
         let (now, count, node) = (self.now(), self.said.len(), &mut self.nodes[node]);
-        if node.runs() && node.dies.is_none() {
+        if node.runs() && node.told && node.dies.is_none() {
             let data = RawValue::from_string(count.to_string()).unwrap();
             let (event, socket_id) = ("client-a".to_owned(), "1.1".to_owned());
             let said = ClientEvent { event, data, socket_id, user_id: None };
@@ -482,7 +462,10 @@ impl Sim {
             if node.runs() && node.dies.take_if(|at| *at <= self.millis).is_some() {
                 self.kill(at, 100, false);
             }
-            let (millis, node) = (self.millis, &mut self.nodes[at]);
+            let (now, millis, node) = (self.now(), self.millis, &mut self.nodes[at]);
+            if node.runs() && !node.told && node.configured <= millis {
+                node.configure(true, now);
+            }
             if node.mended <= millis {
                 (node.says, node.hears) = (true, true);
             }
