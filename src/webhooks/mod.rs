@@ -201,7 +201,8 @@ impl Webhooks {
 
     /// Whether any endpoint of the app wants to hear what clients say on the channel.
     pub fn want_client_events(&self, app: &str, channel: &str) -> bool {
-        let directory = self.directory();
+        // Asked for every client event: nothing is counted for it.
+        let directory = self.0.directory.load();
         directory.app(app).is_some_and(|app| app.webhooks.wanting(EventKind::ClientEvent, channel).next().is_some())
     }
 

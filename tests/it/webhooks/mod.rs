@@ -1,6 +1,7 @@
 //! Webhooks, on receivers that do all that receivers do.
 
 mod failing;
+mod following;
 mod killed;
 mod outliving;
 mod told;
