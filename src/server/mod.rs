@@ -21,6 +21,7 @@ use crate::monitor;
 use crate::node::{Identity, Node};
 use crate::transport::peer::Proxies;
 use crate::transport::ws::{self, Upgrades};
+use crate::webhooks;
 use arrival::Arrivals;
 use axum::Router;
 use axum::extract::Request;
