@@ -159,8 +159,10 @@ async fn what_waits_for_an_endpoint_is_sent_once_it_is_back_as_it_is_then() {
 
 #[tokio::test]
 async fn an_app_comes_with_its_endpoints_and_they_go_with_it() {
-    let receiver = Receiver::start();
-    let (without, with) = (config("", &[("a", &[])]), config("", &[("a", &[]), ("b", &[endpoint(&receiver, "")])]));
+    let (receiver, other) = (Receiver::start(), Receiver::start());
+    let stays = [endpoint(&other, "")];
+    let (without, with) =
+        (config("", &[("a", &stays)]), config("", &[("a", &stays), ("b", &[endpoint(&receiver, "")])]));
     let mut server = Server::start(&without);
     server.reload(&with).await;
     let mut client = server.client("b").await;
