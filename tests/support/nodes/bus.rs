@@ -33,7 +33,7 @@ impl Bus {
     }
 
     /// Starts a node on the bus.
-    pub(super) fn join(&mut self, mut config: Config) -> Running {
+    pub(super) fn join(&mut self, config: Config) -> Running {
         match self {
             Self::Memory(bus, links) => {
                 let (feed, inbox) = Inbox::new(config.cluster.inbox_bytes);
@@ -47,12 +47,14 @@ impl Bus {
             }
             #[cfg(feature = "redis")]
             Self::Redis(server) => {
+                let mut config = config;
                 config.cluster.bus = fanfare::config::Bus::Redis;
                 config.redis.urls = vec![format!("redis://127.0.0.1:{}", server.port)];
                 Running::start(config, |config| server::Bus::connect(config).unwrap())
             }
             #[cfg(feature = "nats")]
             Self::Nats(server) => {
+                let mut config = config;
                 config.cluster.bus = fanfare::config::Bus::Nats;
                 config.nats.servers = vec![format!("nats://127.0.0.1:{}", server.port)];
                 Running::start(config, |config| server::Bus::connect(config).unwrap())
