@@ -4,59 +4,24 @@
 //! Must not know: what the settings do, and files.
 
 use super::error::Mistakes;
+use super::lookup::{Credentials, Family};
 use super::merge::{Layer, merge};
 use super::nearest::nearest;
 use super::notes::Notes;
-use super::schema::GIVEN;
 use super::variables::Variables;
-use super::{own, pusher, reverb, scaling, soketi};
+use super::{pusher, reverb, scaling, soketi};
 
-/// Text and where it came from.
-pub(super) type Text = (String, String);
+/// Families of other servers, the first that names an app first.
+const FAMILIES: [Family; 3] = [Family::Reverb, Family::Soketi, Family::Pusher];
 
-/// Finds the text of a variable that is set.
-pub(super) type Lookup<'a> = dyn Fn(&str) -> Option<Text> + 'a;
-
-/// Whether the variables that name an app count.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Credentials {
-    All,
-    Not,
-}
-
-/// Whose variables name the app of the environment: never some of one server and some of another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Family {
-    Own,
-    Reverb,
-    Soketi,
-    Pusher,
-}
-
-impl Family {
-    /// Those of other servers.
-    const ALIASES: [Self; 3] = [Self::Reverb, Self::Soketi, Self::Pusher];
-
-    /// The variable of an app's `id`, `key` or `secret`.
-    pub(super) fn variable(self, name: &str) -> String {
-        let prefix = match self {
-            Self::Own => return own::variable(&format!("app.{name}")),
-            Self::Reverb => "REVERB_APP_",
-            Self::Soketi => "SOKETI_DEFAULT_APP_",
-            Self::Pusher => "PUSHER_APP_",
-        };
-        format!("{prefix}{}", name.to_ascii_uppercase())
+/// The first whose variables name an app. Ours do where they name all of it: one alone stands in for another server's.
+fn named(variables: &Variables<'_>) -> Option<Family> {
+    let is_set = |name: &String| variables.get(name).is_some_and(|(text, _)| !text.is_empty());
+    let names = |family: Family| ["id", "key", "secret"].map(|name| family.variable(name));
+    if names(Family::Own).iter().all(is_set) {
+        return Some(Family::Own);
     }
-
-    /// The first whose variables name an app. Ours do where they name all of it: one alone stands in for another server's.
-    fn of(variables: &Variables<'_>) -> Option<Self> {
-        let is_set = |name: &String| variables.get(name).is_some_and(|(text, _)| !text.is_empty());
-        let names = |family: Self| ["id", "key", "secret"].map(|name| family.variable(name));
-        if names(Self::Own).iter().all(is_set) {
-            return Some(Self::Own);
-        }
-        Self::ALIASES.into_iter().find(|family| names(*family).iter().any(is_set))
-    }
+    FAMILIES.into_iter().find(|family| names(*family).iter().any(is_set))
 }
 
 /// All that these variables say, still unchecked, and whose app it is. Beside an app of Reverb's those of other servers do
@@ -68,7 +33,7 @@ pub(super) fn layer(
     notes: &mut Notes,
 ) -> (Layer, Option<Family>) {
     let lookup = |name: &str| variables.get(name);
-    let family = Family::of(variables);
+    let family = named(variables);
     let (pusher, soketi) = match family {
         Some(Family::Reverb) => Default::default(),
         Some(Family::Soketi) => {
@@ -88,12 +53,6 @@ pub(super) fn layer(
     let scaling = scaling::layer(&lookup, file, mistakes);
     without_effect(variables, family, notes);
     (merge(&[&pusher, &soketi, &reverb, &scaling]), family)
-}
-
-/// Sets what `text` stands for.
-pub(super) fn set(layer: &mut Layer, key: &str, text: &str, origin: &String) {
-    let kind = GIVEN.of(key).expect("aliases are of settings of the schema");
-    layer.set(key, kind.read(text, origin));
 }
 
 /// Notes the variables that are named as those of another server and have no effect.

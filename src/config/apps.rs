@@ -3,9 +3,9 @@
 //! Must not know: files and variables.
 
 use super::error::{Mistakes, origin};
-use super::files::Listed;
 use super::merge::{Layer, merge};
 use super::schema::ONE_APP;
+use super::written::Listed;
 use super::{Error, reverb, rules};
 use crate::app::{self, App, ClientEvents, Endpoint, Endpoints, Features, Limits, MessageRate, Origins};
 use config::{ConfigError, Value, ValueKind};

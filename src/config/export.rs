@@ -3,12 +3,12 @@
 //!
 //! Must not know: files.
 
-use super::aliases::{Credentials, Text, set};
 use super::error::Mistakes;
-use super::files::{Listed, Written};
+use super::lookup::{Credentials, Text, set};
 use super::merge::{Layer, merge};
 use super::notes::Notes;
 use super::schema::{GIVEN, ONE_APP};
+use super::written::{Listed, Written};
 use super::{Error, reverb, scaling};
 use serde_json::Value as Json;
 

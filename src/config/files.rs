@@ -7,30 +7,10 @@ use super::export::Export;
 use super::merge::Layer;
 use super::notes::Notes;
 use super::schema::{APPS, FILE, ONE_APP};
+use super::written::{Listed, Written};
 use super::{Error, json};
 use config::ValueKind;
 use std::path::{Path, PathBuf};
-
-/// An app as it is listed somewhere, with everything that is said of it there.
-pub(super) struct Listed {
-    /// What its settings' names begin with, such as `apps[0]`; empty where the app is the whole file.
-    pub(super) place: String,
-    pub(super) table: Layer,
-    /// Where it is listed.
-    pub(super) origin: String,
-    /// Whether it is an app of Laravel Reverb, and so has Reverb's defaults.
-    pub(super) reverb: bool,
-}
-
-/// What a file holds.
-#[derive(Default)]
-pub(super) struct Written {
-    /// All but its apps.
-    pub(super) settings: Layer,
-    pub(super) apps: Vec<Listed>,
-    /// Whether it could not be read to its end, so that what seems to be missing may stand in it.
-    pub(super) broken: bool,
-}
 
 /// What was made of a file's text.
 enum Parsed {
@@ -141,11 +121,4 @@ fn listed(layer: &Layer, path: &Path) -> Vec<Listed> {
 /// Whether apps were meant to be listed but are not.
 fn misshapen(layer: &Layer) -> bool {
     layer.get("apps").is_some_and(|apps| !matches!(apps.kind, ValueKind::Array(_) | ValueKind::Nil))
-}
-
-impl Listed {
-    /// The full name of one of its settings.
-    pub(super) fn name(&self, key: &str) -> String {
-        if self.place.is_empty() { key.to_owned() } else { format!("{}.{key}", self.place) }
-    }
 }

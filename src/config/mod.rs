@@ -15,6 +15,7 @@ mod files;
 mod json;
 mod kind;
 mod log;
+mod lookup;
 mod merge;
 mod metrics;
 mod nats;
@@ -37,6 +38,7 @@ mod variables;
 mod warnings;
 mod watch;
 mod webhooks;
+mod written;
 
 pub use self::redis::{Redis, TlsFiles};
 use crate::app::App;

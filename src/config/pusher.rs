@@ -2,10 +2,9 @@
 //!
 //! Must not know: files, and which other servers there are.
 
-use super::aliases::{Family, Lookup, Text, set};
+use super::lookup::{Family, Lookup, Text, given, set};
 use super::merge::Layer;
 use super::notes::Notes;
-use super::scaling::given;
 
 /// The id, key and secret of the app.
 const CREDENTIALS: &[(&str, &str)] =

@@ -2,15 +2,18 @@
 //!
 //! Must not know: what the settings do.
 
-use super::aliases::{self, Family};
 use super::apps::{self, CREDENTIALS, DEFAULT, has};
 use super::error::{Mistakes, origin};
-use super::files::{self, Listed, Written};
+use super::lookup::Family;
 use super::merge::{Layer, merge};
 use super::notes::Notes;
 use super::schema::GIVEN;
 use super::variables::Variables;
-use super::{Cluster, Error, Log, Metrics, Nats, Redis, Server, Sources, Tls, Webhooks, own, pusher, tls, warnings};
+use super::written::{Listed, Written};
+use super::{
+    Cluster, Error, Log, Metrics, Nats, Redis, Server, Sources, Tls, Webhooks, aliases, files, own, pusher, tls,
+    warnings,
+};
 use crate::app::{Features, Limits};
 use config::ValueKind;
 

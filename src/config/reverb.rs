@@ -2,8 +2,8 @@
 //!
 //! Must not know: files, and what the settings mean beyond Reverb's own words for them.
 
-use super::aliases::{Credentials, Lookup, set};
 use super::error::Mistakes;
+use super::lookup::{Credentials, Lookup, set};
 use super::merge::Layer;
 use super::scaling::switch;
 use super::schema::MOST_MESSAGE_BYTES;

@@ -3,10 +3,10 @@
 //! Must not know: files, and how Redis is reached.
 
 use super::Error;
-use super::aliases::{Lookup, Text, set};
 use super::error::Mistakes;
 use super::kind;
 use super::kind::Kind;
+use super::lookup::{Lookup, Text, given, set};
 use super::merge::Layer;
 use config::{Value, ValueKind};
 
@@ -77,11 +77,6 @@ fn parts(url: &str) -> (bool, bool, bool) {
     let (user, password) = login.split_once(':').unwrap_or((login, ""));
     let database = place.split_once('/').is_some_and(|(_, database)| !database.is_empty());
     (!user.is_empty(), !password.is_empty(), database)
-}
-
-/// A variable that is set to more than nothing.
-pub(super) fn given(lookup: &Lookup<'_>, name: &str) -> Option<Text> {
-    lookup(name).filter(|(text, _)| !text.is_empty())
 }
 
 /// A variable that is no setting of ours but decides about some; empty is unset.

@@ -4,9 +4,9 @@
 
 use super::apps::{DEFAULT, number};
 use super::error::origin;
-use super::files::Listed;
 use super::merge::Layer;
 use super::notes::Notes;
+use super::written::Listed;
 use super::{Cluster, Nats, Redis, json};
 use config::{Value, ValueKind};
 

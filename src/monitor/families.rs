@@ -1,32 +1,17 @@
-//! All metrics there are, and how families of them are written.
+//! How families of metrics are written.
+//!
+//! Must not know: which there are.
 
-use super::{apps, process, servers};
 use crate::metrics::{BOUNDS, Reading};
-use crate::node::Node;
-use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use std::fmt::Result;
-use std::sync::Arc;
-
-/// Everything that a node tells about itself, read when it is asked for.
-#[derive(Debug)]
-pub(super) struct Families(pub(super) Arc<Node>);
-
-impl Collector for Families {
-    fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result {
-        let mut page = Page(encoder);
-        apps::write(&self.0, &mut page)?;
-        servers::write(&self.0, &mut page)?;
-        process::write(self.0.identity(), &mut page)
-    }
-}
 
 /// Labels with their values.
 pub(super) type Labels<'a, const N: usize> = [(&'static str, &'a str); N];
 
 /// Where families are written: each once, with all that it has.
-pub(super) struct Page<'a>(DescriptorEncoder<'a>);
+pub(super) struct Page<'a>(pub(super) DescriptorEncoder<'a>);
 
 impl Page<'_> {
     /// A family of numbers that rise and fall.

@@ -13,9 +13,12 @@ use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use families::Families;
+use families::Page;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
+use std::fmt;
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
@@ -47,4 +50,17 @@ fn text(node: Arc<Node>) -> String {
     let mut text = String::new();
     encode(&mut text, &registry).expect("a text takes whatever is written to it");
     text
+}
+
+/// Everything that a node tells about itself, read when it is asked for.
+#[derive(Debug)]
+struct Families(Arc<Node>);
+
+impl Collector for Families {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut page = Page(encoder);
+        apps::write(&self.0, &mut page)?;
+        servers::write(&self.0, &mut page)?;
+        process::write(self.0.identity(), &mut page)
+    }
 }

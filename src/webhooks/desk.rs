@@ -5,11 +5,11 @@
 //! that nodes share among several. Two nodes may decide the same; the first step changes the state, and the second nothing.
 
 use super::book::{Book, Dead};
-use super::configured::{CHANNELS, COUNTS, Configured, MEMBERS, kinds, told, want};
 use super::event::{ClientEvent, Event, EventId, Matter};
 use super::home::home;
 use super::op::Op;
 use super::standing::{Due, Fact, Standing};
+use super::wanted::{CHANNELS, COUNTS, Configured, MEMBERS, kinds, told, want};
 use crate::app::{App, EventKind};
 use crate::hub::{Change, Transition};
 use crate::protocol::NodeId;

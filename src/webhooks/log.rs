@@ -10,7 +10,7 @@
 use super::desk::{Desk, Now};
 use super::entry::{self, Entry, Known, Wish};
 use super::op::{At, Op};
-use super::saying::Saying;
+use super::saying::{Saying, TRY_AGAIN};
 use super::states::{State, States, parts};
 use super::view::{Neighbours, View};
 use crate::protocol::NodeId;
@@ -23,8 +23,6 @@ const LOOK: Duration = Duration::from_millis(500);
 const CHECK: Duration = Duration::from_secs(1);
 /// Longer than it takes to notice that.
 const NOTICED: Duration = Duration::from_secs(5);
-/// Until something is tried again that the bus did not do.
-pub(super) const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// Between two questions for the state.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// A node in step answers sooner, if there is one.

@@ -36,6 +36,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 mod view;
+mod wanted;
 
 use crate::app::{App, Endpoint, EventKind};
 use crate::feed::Feed;

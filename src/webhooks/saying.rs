@@ -5,12 +5,14 @@
 
 use super::desk::PART;
 use super::entry;
-use super::log::TRY_AGAIN;
 use super::op::{At, Op};
 use super::states::parts;
 use bytes::Bytes;
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Until something is tried again that the bus did not do.
+pub(super) const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 /// What is to be appended, and what was.
 #[derive(Debug)]

@@ -2,11 +2,11 @@
 //!
 //! Must not know: how Redis and NATS are reached.
 
-use crate::config::aliases::{Lookup, Text, set as set_text};
 use crate::config::kind::switch;
+use crate::config::lookup::{Lookup, Text, given, set as set_text};
 use crate::config::merge::Layer;
 use crate::config::notes::Notes;
-use crate::config::scaling::{given, redis};
+use crate::config::scaling::redis;
 use config::Value;
 use serde_json::Value as Json;
 

@@ -2,11 +2,10 @@
 //!
 //! Must not know: how webhooks are sent.
 
-use crate::config::aliases::{Lookup, set as set_text};
 use crate::config::json;
 use crate::config::kind::switch;
+use crate::config::lookup::{Lookup, given, set as set_text};
 use crate::config::merge::Layer;
-use crate::config::scaling::given;
 use serde_json::{Map, Value as Json};
 
 /// The variables that are read here.

@@ -5,11 +5,10 @@
 mod bus;
 mod hooks;
 
-use crate::config::aliases::{Credentials, Lookup, set};
 use crate::config::kind;
+use crate::config::lookup::{Credentials, Lookup, given, set};
 use crate::config::merge::Layer;
 use crate::config::notes::Notes;
-use crate::config::scaling::given;
 use As::{ClientEvents, Credential, Millis, Plain, Times, Unlimited};
 
 /// How a variable's text is understood; empty is unset.
