@@ -72,11 +72,6 @@ impl<K: Eq + Hash, V> Expiring<K, V> {
         }
     }
 
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        (self.entries, self.bytes) = (LinkedHashMap::new(), 0);
-    }
-
     /// Forgets what is past its time.
     pub fn expire(&mut self, now: Instant) {
         while self.entries.front().is_some_and(|(_, entry)| now >= entry.expires) {

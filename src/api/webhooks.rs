@@ -136,7 +136,7 @@ impl From<Status> for Endpoint {
         };
         Self {
             endpoint: id,
-            url: endpoint.url,
+            url: endpoint.shown_url(),
             events: endpoint.events.iter().map(|kind| kind.as_str()).collect(),
             channel_prefix: endpoint.channel_prefix,
             channel_suffix: endpoint.channel_suffix,

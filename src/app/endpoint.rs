@@ -92,7 +92,7 @@ impl Default for Endpoint {
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")
-            .field("url", &self.url.split('?').next())
+            .field("url", &self.shown_url())
             .field("events", &self.events)
             .field("channel_prefix", &self.channel_prefix)
             .field("channel_suffix", &self.channel_suffix)
@@ -103,6 +103,11 @@ impl fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
+    /// The URL without what may be secret in it: its query.
+    pub fn shown_url(&self) -> String {
+        self.url.split_once('?').map_or_else(|| self.url.clone(), |(place, _)| format!("{place}?***"))
+    }
+
     /// Whether it is told of such an event on `channel` (X9, X14).
     pub fn wants(&self, kind: EventKind, channel: &str) -> bool {
         self.events.contains(&kind) && self.covers(channel)

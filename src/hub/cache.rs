@@ -71,11 +71,6 @@ impl Cache {
         Some(Cached { data, ttl_secs: whole })
     }
 
-    /// Lets go of everything.
-    pub(super) fn clear(&self) {
-        self.0.lock().clear();
-    }
-
     /// Lets go of what is no longer kept.
     pub(super) fn expire(&self, now: Instant) {
         self.0.lock().expire(now);

@@ -1,4 +1,4 @@
-//! The hubs of a node, by the ids of their apps. One that is there stays, so that what happens late finds it.
+//! The hubs of a node, by the ids of their apps.
 
 use super::Hub;
 use arc_swap::{ArcSwap, Guard};
@@ -27,6 +27,13 @@ impl Hubs {
     pub fn add(&self, hubs: Vec<Arc<Hub>>) {
         let mut map = Map::clone(&self.0.load());
         map.extend(hubs.into_iter().map(|hub| (hub.app().id.clone(), hub)));
+        self.0.store(Arc::new(map));
+    }
+
+    /// Lets go of those of these apps.
+    pub fn remove(&self, apps: &[String]) {
+        let mut map = Map::clone(&self.0.load());
+        map.retain(|app, _| !apps.contains(app));
         self.0.store(Arc::new(map));
     }
 }

@@ -154,12 +154,9 @@ impl Hub {
         self.app.store(app);
     }
 
-    /// Lets nobody in any more, and ends every connection. Nothing is kept for an app that is not there any more.
+    /// Lets nobody in any more, and ends every connection.
     pub fn shut(&self, close: CloseCode) {
         *self.shut.lock() = Some(close);
-        if close == CloseCode::UnknownApp {
-            self.cache.clear();
-        }
         self.feed.cut();
         self.outboxes().iter().for_each(|outbox| outbox.close(close));
     }
@@ -172,6 +169,11 @@ impl Hub {
     /// Has how all channels stand told with what becomes of them next, because somebody has not heard of what was before.
     pub fn ask_standing(&self) {
         self.transitions.ask();
+    }
+
+    /// Whether nobody is here, on this node or on another.
+    pub fn is_deserted(&self) -> bool {
+        self.sockets.is_empty() && self.channels.is_empty()
     }
 
     /// Why nobody is let in any more, if so.
@@ -324,11 +326,6 @@ impl Hub {
                 connections,
                 "connections were ended because they do not read fast enough (told once a minute; at debug for each)"
             );
-        }
-        if self.is_shut().is_some() && self.sockets.is_empty() && self.sockets.capacity() > 0 {
-            // The app may never come back, and its hub stays.
-            self.sockets.shrink_to_fit();
-            self.channels.shrink_to_fit();
         }
         let due = std::mem::take(&mut *self.tallies.lock());
         for channel in due {

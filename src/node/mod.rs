@@ -27,12 +27,14 @@ pub use crate::rates::{Allowance, Refused};
 pub use crate::webhooks::{Attempt, Dead, EventId, Silent, Status, Webhooks};
 use arc_swap::ArcSwap;
 pub use nodes::NodeStatus;
+use parking_lot::Mutex;
 pub use readiness::Readiness;
 use serde_json::value::RawValue;
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 pub use transitions::{News, Standing};
 
 /// This process as a broadcast server, whatever carries its connections.
@@ -45,7 +47,14 @@ pub struct Node {
     readiness: Readiness,
     cluster: Option<Cluster>,
     webhooks: OnceLock<Webhooks>,
+    gone: Mutex<Gone>,
 }
+
+/// When apps that are not there any more went, by id. Held while apps come and go.
+type Gone = HashMap<String, Instant>;
+
+/// For how long the hub of an app that is gone stays, at least: other nodes are to hear that nobody is here any more.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 
 /// Who wants to connect.
 #[derive(Clone, Copy, Debug, Default)]
@@ -110,6 +119,7 @@ impl Node {
             readiness: Readiness::default(),
             cluster: None,
             webhooks: OnceLock::new(),
+            gone: Mutex::default(),
         }
     }
 
@@ -141,6 +151,7 @@ impl Node {
     /// 4001, or 4003 where the app is there but disabled.
     pub fn configure(&self, apps: Apps) {
         let now = Instant::now();
+        let mut gone = self.gone.lock();
         let apps = Arc::new(apps);
         let mut fresh = Vec::new();
         for app in apps.iter() {
@@ -159,10 +170,26 @@ impl Node {
                 None => {
                     hub.forget_transitions();
                     hub.shut(CloseCode::UnknownApp);
+                    gone.entry(id.clone()).or_insert(now);
                 }
                 Some(app) if !app.enabled => hub.shut(CloseCode::AppDisabled),
                 Some(_) => {}
             }
+        }
+        gone.retain(|id, _| apps.by_id(id).is_none());
+    }
+
+    /// Lets go of the hubs of apps that are gone for long enough.
+    fn forget(&self, now: Instant) {
+        let mut gone = self.gone.lock();
+        let is_over = |id: &str, since: Instant| {
+            now.saturating_duration_since(since) >= FORGOTTEN_AFTER
+                && self.hubs.get(id).is_some_and(|hub| hub.is_deserted())
+        };
+        let over: Vec<_> = gone.iter().filter(|(id, since)| is_over(id, **since)).map(|(id, _)| id.clone()).collect();
+        if !over.is_empty() {
+            self.hubs.remove(&over);
+            gone.retain(|id, _| !over.contains(id));
         }
     }
 
@@ -351,6 +378,7 @@ impl Node {
     pub fn sweep(&self) {
         let now = Instant::now();
         self.hubs.all().values().for_each(|hub| hub.sweep(now));
+        self.forget(now);
     }
 
     /// Connections of all apps.
@@ -390,8 +418,13 @@ impl Node {
         self.hubs.all().values().flat_map(|hub| hub.outboxes()).collect()
     }
 
+    /// The app's hub. Whoever comes with an app that is gone finds one that nobody else has.
     fn hub(&self, app: &App) -> Arc<Hub> {
-        self.hubs.get(&app.id).expect("a hub stays once its app has been there")
+        self.hubs.get(&app.id).unwrap_or_else(|| {
+            let hub = Hub::new(Arc::new(App::new(&app.id, "", "")), Arc::default(), Instant::now());
+            hub.shut(CloseCode::UnknownApp);
+            Arc::new(hub)
+        })
     }
 }
 
@@ -432,5 +465,32 @@ impl Event<'_> {
             one_line(self.name),
             reach.connections
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hubs_of_apps_that_are_gone_are_let_go_of() {
+        let app = |id: &str| App::new(id, &format!("{id}-key"), "secret");
+        let me = Identity::new("test".to_owned(), SystemTime::UNIX_EPOCH);
+        let node = Node::new(me, Apps::new(vec![app("a"), app("b")]));
+        let [gone, back] = ["a", "b"].map(|id| node.app(id).expect("it is configured"));
+        let stays = node.connect(&gone, Visitor { origin: None, address: None }).expect("it is taken in");
+        let later = Instant::now() + FORGOTTEN_AFTER + Duration::from_secs(1);
+        node.configure(Apps::new(vec![app("c")]));
+        node.configure(Apps::new(vec![app("c"), app("b")]));
+        node.forget(Instant::now());
+        node.forget(later);
+        assert_eq!(node.hubs().len(), 3, "somebody is still there");
+        drop(stays);
+        node.forget(later);
+        assert!(node.hubs().len() == 2 && node.hubs.get("b").is_some(), "one came back");
+        // Who came with the app as it was is told so, and nobody else hears it.
+        assert_eq!(node.connect(&gone, Visitor { origin: None, address: None }).err(), Some(CloseCode::UnknownApp));
+        assert!(node.connect(&back, Visitor { origin: None, address: None }).is_ok());
+        assert_eq!(node.hubs().len(), 2);
     }
 }

@@ -123,6 +123,8 @@ impl Actor {
                         // The endpoint may be back.
                         self.send();
                     }
+                    // The runtime ends.
+                    Err(ended) if ended.is_cancelled() => {}
                     Err(ended) => {
                         tracing::error!("what sends to an endpoint of webhooks has ended: {ended:?}; restart the server");
                     }
@@ -169,7 +171,7 @@ impl Actor {
     }
 
     fn configure(&mut self, apps: Vec<Told>) {
-        let directory = Arc::new(self.webhooks.directory().of(apps));
+        let directory = Arc::new(self.webhooks.directory().of(apps, super::now()));
         self.webhooks.0.directory.store(directory.clone());
         directory.open_and_close();
         self.office.desk.configure(directory.apps());
@@ -223,9 +225,19 @@ impl Actor {
                         );
                         self.webhooks.0.metrics.webhook_dropped_total.add(lost);
                     }
+                    self.tell_of_loss();
                 }
                 self.written.push(reply);
             }
+        }
+    }
+
+    /// Says what ends with this process, where there is no journal and no other node knows of it.
+    fn tell_of_loss(&self) {
+        let now = super::now();
+        let waiting: usize = self.webhooks.directory().queues().map(|(_, queue)| queue.health(now).waiting).sum();
+        if waiting > 0 && self.log.is_none() && matches!(self.journal, Writing::Never) {
+            tracing::error!(events = waiting, "webhooks are lost that endpoints have not taken: there is no journal");
         }
     }
 

@@ -4,8 +4,9 @@
 use super::queue::Queue;
 use crate::app::{App, Endpoint};
 use crate::feed::Feed;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// An endpoint: its app's id, and its own.
 pub(super) type Key = (String, String);
@@ -15,20 +16,32 @@ pub(super) type Key = (String, String);
 pub(super) struct Directory {
     /// Apps with endpoints, each with where it is told what happens in it.
     apps: HashMap<String, (Arc<App>, Arc<Feed>)>,
-    /// Of every endpoint that there was. One that is gone leaves its numbers, so that they do not go backwards, and nothing
-    /// is sent there: it is closed.
+    /// Of every endpoint that an app had that there is. One that is gone leaves its numbers, so that they do not go
+    /// backwards, and nothing is sent there: it is closed.
     queues: HashMap<Key, Arc<Queue>>,
+    /// What endpoints of apps have taken that are gone.
+    delivered: u64,
 }
 
 impl Directory {
     /// The next one, of `apps`, of which those without endpoints do not matter.
-    pub(super) fn of(&self, apps: impl IntoIterator<Item = (Arc<App>, Arc<Feed>)>) -> Self {
+    pub(super) fn of(&self, apps: Vec<(Arc<App>, Arc<Feed>)>, now: Instant) -> Self {
+        let known: HashSet<_> = apps.iter().map(|(app, _)| app.id.clone()).collect();
         let told = apps.into_iter().filter(|(app, _)| !app.webhooks.is_empty());
-        let apps: HashMap<_, _> = told.map(|(app, feed)| (app.id.clone(), (app, feed))).collect();
-        let mut next = Self { apps, queues: self.queues.clone() };
+        let apps = told.map(|(app, feed)| (app.id.clone(), (app, feed))).collect();
+        let (stay, gone): (HashMap<_, _>, HashMap<_, _>) =
+            self.queues.clone().into_iter().partition(|((app, _), _)| known.contains(app));
+        gone.values().for_each(|queue| queue.open(false));
+        let taken: u64 = gone.values().map(|queue| queue.health(now).delivered).sum();
+        let mut next = Self { apps, queues: stay, delivered: self.delivered + taken };
         let fresh: Vec<_> = next.keys().filter(|key| !next.queues.contains_key(key)).collect();
         next.queues.extend(fresh.into_iter().map(|key| (key, Arc::default())));
         next
+    }
+
+    /// How many events were taken by endpoints, those that are gone included.
+    pub(super) fn delivered(&self, now: Instant) -> u64 {
+        self.delivered + self.queues.values().map(|queue| queue.health(now).delivered).sum::<u64>()
     }
 
     /// The endpoints of all apps.

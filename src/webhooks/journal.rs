@@ -8,7 +8,11 @@ use super::op::Op;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Error, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+/// What clients say is nobody else's business.
+const OWNER: u32 = 0o600;
 
 /// A journal is made anew once so much has been appended to it, and as much as it had at first.
 const GROWN: u64 = 4 << 20;
@@ -47,9 +51,10 @@ pub(super) struct Claim {
 impl Claim {
     /// For the journal at `path`. Fails if it could never be written, or is something else.
     pub(super) fn new(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).create(true).append(true).open(path)?;
+        let file = OpenOptions::new().read(true).create(true).mode(OWNER).append(true).open(path)?;
         format(&mut BufReader::new(file))?;
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(beside(path, "lock"))?;
+        let lock =
+            OpenOptions::new().create(true).mode(OWNER).truncate(false).write(true).open(beside(path, "lock"))?;
         Ok(Self { path: path.to_owned(), lock })
     }
 
@@ -60,7 +65,7 @@ impl Claim {
             Err(TryLockError::WouldBlock) => return Ok(Err(self)),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        let file = OpenOptions::new().read(true).create(true).append(true).open(&self.path)?;
+        let file = OpenOptions::new().read(true).create(true).mode(OWNER).append(true).open(&self.path)?;
         let (ops, strange) = read(&file)?;
         if strange > 0 {
             let kept = beside(&self.path, "strange");
@@ -125,7 +130,7 @@ impl Journal {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().create(true).truncate(true).write(true).open(path)?;
+    let mut file = OpenOptions::new().create(true).mode(OWNER).truncate(true).write(true).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }

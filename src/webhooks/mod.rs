@@ -158,7 +158,7 @@ impl Webhooks {
             })?),
         };
         let (inputs, received) = mpsc::channel(INPUTS);
-        let directory = ArcSwap::from_pointee(Directory::default().of(apps));
+        let directory = ArcSwap::from_pointee(Directory::default().of(apps, now()));
         let webhooks = Self(Arc::new(Shared { inputs, directory, metrics }));
         let actor = Actor::new(&webhooks, me, settings, tls, claim, received, log);
         Ok((webhooks, actor))
@@ -237,8 +237,7 @@ impl Webhooks {
 
     /// Events that endpoints have taken, of all apps, whether they are still there or not.
     pub fn delivered(&self) -> u64 {
-        let now = now();
-        self.directory().queues().map(|(_, queue)| queue.health(now).delivered).sum()
+        self.directory().delivered(now())
     }
 
     /// How the endpoints of an app do, added up: of what waits for any of them, the oldest. Those that are gone count as well,

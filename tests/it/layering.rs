@@ -109,6 +109,7 @@ const FENCES: &[(&str, &[&str])] = &[
             "hub",
             "api/idempotency.rs",
             "cli/logging.rs",
+            "node/mod.rs",
             "server/tls.rs",
             "webhooks/queue.rs",
         ],

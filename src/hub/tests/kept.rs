@@ -39,23 +39,6 @@ fn newcomers_get_the_last_event_or_are_told_that_there_is_none() {
     assert_eq!(hub.channels.len(), 0);
 }
 
-/// The hub of an app that is gone stays, and takes next to nothing.
-#[test]
-fn nothing_is_kept_for_an_app_that_is_gone() {
-    let (hub, channel, now) = (hub(Limits::default()), name("cache-a"), Instant::now());
-    hub.publish(&channel, None, now, || event(&channel, "one"));
-    let connection = hub.register(None, now).unwrap();
-    let subscription = hub.subscribe(&channel, &connection, None, now).unwrap().0;
-    let sizes = || (hub.sockets.capacity(), hub.channels.capacity());
-    hub.shut(CloseCode::AppDisabled);
-    hub.sweep(now);
-    assert!(hub.cached(&channel, now).is_some() && sizes().0 > 0 && sizes().1 > 0, "it may be enabled again");
-    drop((subscription, connection));
-    hub.shut(CloseCode::UnknownApp);
-    hub.sweep(now);
-    assert_eq!((hub.cached(&channel, now), sizes()), (None, (0, 0)));
-}
-
 #[test]
 fn what_does_not_fit_is_counted_and_the_newest_stays() {
     let (hub, now) = (hub(Limits { cache_bytes: 1000, ..Limits::default() }), Instant::now());

@@ -71,6 +71,23 @@ async fn a_server_that_is_killed_loses_no_delivery() {
     drop(server);
 }
 
+#[tokio::test]
+async fn what_is_lost_without_a_journal_is_said() {
+    let receiver = Receiver::start();
+    receiver.answers([Reply::status(500)]);
+    let folder = telling(&receiver, "journal = \"\"");
+    let mut command = folder.fanfare(&["serve", "--config", "fanfare.toml", "--host", "127.0.0.1", "--port", "0"]);
+    command.args(["--drain-delay", "0", "--drain-window", "0"]).stderr(folder.create("log"));
+    let mut server = Running::start(command);
+    let mut client = connect(&server).await;
+    client.subscribe("a").await;
+    receiver.reaches(1).await;
+    server.signal("-TERM");
+    tokio::task::spawn_blocking(move || server.ended()).await.unwrap();
+    let log = folder.read("log");
+    assert!(log.contains("webhooks are lost that endpoints have not taken") && log.contains("events=1"), "{log}");
+}
+
 /// What the README has people do about an endpoint that was away.
 #[tokio::test]
 async fn what_was_given_up_is_listed_and_sent_after_all() {
