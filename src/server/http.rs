@@ -11,7 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,6 +20,9 @@ use tokio_util::task::TaskTracker;
 const HEAD_BYTES: usize = 32 * 1024;
 /// How long a request that is under way when the server stops may take.
 const LAST_REQUEST: Duration = Duration::from_secs(5);
+
+/// Between two complaints that connections cannot be accepted.
+const COMPLAIN_AGAIN: Duration = Duration::from_secs(60);
 
 /// How connections are served.
 #[derive(Clone, Debug)]
@@ -38,6 +41,7 @@ pub(super) struct Http {
 impl Http {
     /// Serves whoever connects, for ever.
     pub(super) async fn accept(&self, listener: &Listener) {
+        let mut told: Option<Instant> = None;
         loop {
             match listener.accept().await {
                 Ok(raw) => {
@@ -45,7 +49,10 @@ impl Http {
                 }
                 Err(error) => {
                     // Out of file descriptors or memory: the connections that exist go on, and some of them end.
-                    tracing::error!("cannot accept a connection: {error}");
+                    if told.is_none_or(|told| told.elapsed() >= COMPLAIN_AGAIN) {
+                        told = Some(Instant::now());
+                        tracing::error!("cannot accept connections: {error} (told once a minute)");
+                    }
                     sleep(Duration::from_millis(100)).await;
                 }
             }
