@@ -78,8 +78,8 @@
 //! missed. What hosts a channel notes under its lock is told under it too, so that records have the order of what clients
 //! are told. It is of this node alone, save who comes and goes in channels, which every node finds by itself.
 //!
-//! **Stop.** The listener closes, outboxes are closed with 4200 a slice at a time, tasks write what waits and their
-//! close frame, and the process ends when the last is gone or after 9 s.
+//! **Stop.** After a delay newcomers are refused, outboxes are closed with 4200 a slice at a time over a window, tasks write
+//! what waits and their close frame, and the process ends when the last is gone, or 9 s after the window.
 //!
 //! **Several nodes.** Each node notes what changes on it (connections of a channel, members, users) under the lock it
 //! changes under, and its [`cluster`] task tells the others, numbered, over the bus; who has missed something asks for

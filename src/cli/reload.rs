@@ -3,16 +3,21 @@
 use super::logging::Logging;
 use crate::config::{Config, Error, Look, Sources};
 use crate::server::{Changes, Running};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::Signal;
+use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 /// Between two looks at the files. One that has changed is read once it looks the same twice.
 const LOOK: Duration = Duration::from_secs(1);
 /// Between the looks at one that changes, and how many of them there are at most.
 const SETTLE: (Duration, usize) = (Duration::from_millis(250), 20);
+/// Until what was refused is looked at again: it may have been the disk's fault, or that of the system.
+const RETRY: Duration = Duration::from_secs(10);
 /// For how long an app must be gone before its clients are sent away for good, unless somebody said that it is so.
 const SURE: Duration = Duration::from_secs(2);
 
@@ -28,16 +33,28 @@ pub(super) struct Reload<'a> {
     server: Running,
     hangup: Signal,
     logging: &'a Logging,
+    /// Told once the terminal that the server was started on is gone.
+    left: Option<Arc<Notify>>,
+    /// Why configuration and certificate are as they were, if they were refused.
+    refused: [Option<String>; 2],
 }
 
 impl<'a> Reload<'a> {
-    /// Of a server that was started as `sources` said, on each `hangup`.
-    pub(super) fn new(sources: Option<Sources>, server: Running, hangup: Signal, logging: &'a Logging) -> Self {
+    /// Of a server that was started as `sources` said, on each `hangup`. If that is because its terminal is gone, `left` is
+    /// told instead.
+    pub(super) fn new(
+        sources: Option<Sources>,
+        server: Running,
+        hangup: Signal,
+        logging: &'a Logging,
+        left: &Arc<Notify>,
+    ) -> Self {
+        let left = io::stdin().is_terminal().then(|| left.clone());
         let files = sources.as_ref().map(|sources| sources.files(server.apps())).unwrap_or_default();
         let certificate = server.certificate_files();
         let look = |files: &[PathBuf]| Look::at(files.iter().map(PathBuf::as_path));
         let seen = (look(&files), look(&certificate));
-        Self { sources, files, certificate, seen, server, hangup, logging }
+        Self { sources, files, certificate, seen, server, hangup, logging, left, refused: [None, None] }
     }
 
     /// Goes on for ever.
@@ -45,11 +62,15 @@ impl<'a> Reload<'a> {
         let mut seen = std::mem::take(&mut self.seen);
         let mut due = interval(LOOK);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut retry = Instant::now();
         loop {
             let mut told = tokio::select! {
                 Some(()) = self.hangup.recv() => true,
                 _ = due.tick() => false,
             };
+            if told && let Some(left) = self.left.as_ref().filter(|_| !io::stdin().is_terminal()) {
+                left.notify_one();
+            }
             let mut found = (look(&self.files).await, look(&self.certificate).await);
             // Whoever writes may not be done.
             for _ in 0..SETTLE.1 {
@@ -65,18 +86,23 @@ impl<'a> Reload<'a> {
                     break;
                 }
             }
-            if told || found.0 != seen.0 {
+            let again = self.refused.iter().any(Option::is_some) && retry <= Instant::now();
+            let [configure, certify] = self.refused.each_ref().map(|refused| again && refused.is_some());
+            if told || found.0 != seen.0 || configure {
                 match found.0.lost(&self.files, &seen.0) {
                     Some(path) => {
                         tracing::error!("the configuration stays as it was: {} is gone: put it back", path.display());
                         // It is missed until it is back.
-                        found.0 = seen.0;
+                        found.0 = seen.0.clone();
                     }
                     None => self.configure(told).await,
                 }
             }
-            if told || found.1 != seen.1 {
-                self.certificate();
+            if told || found.1 != seen.1 || certify {
+                self.certificate(told);
+            }
+            if told || found != seen || again {
+                retry = Instant::now() + RETRY;
             }
             seen = found;
         }
@@ -94,16 +120,31 @@ impl<'a> Reload<'a> {
                 self.files = sources.files(config.server.apps.as_deref());
                 self.logging.configure(config.log.level);
                 report(&self.server.configure(config).await);
+                self.refused[0] = None;
             }
-            Err(error) => refuse(&error),
+            Err(error) => {
+                let why = error.lines().join("\n");
+                if told || self.refused[0].as_ref() != Some(&why) {
+                    refuse(&error);
+                }
+                self.refused[0] = Some(why);
+            }
         }
     }
 
-    fn certificate(&self) {
+    fn certificate(&mut self, told: bool) {
         match self.server.reload_certificate() {
             Ok(()) if self.certificate.is_empty() => {}
-            Ok(()) => tracing::info!("certificate read again"),
-            Err(error) => tracing::error!("the certificate stays as it was: {error}"),
+            Ok(()) => {
+                tracing::info!("certificate read again");
+                self.refused[1] = None;
+            }
+            Err(error) => {
+                if told || self.refused[1].as_ref() != Some(&error) {
+                    tracing::error!("the certificate stays as it was: {error}");
+                }
+                self.refused[1] = Some(error);
+            }
         }
     }
 }
@@ -121,7 +162,8 @@ async fn load(sources: &Sources) -> Result<Config, Error> {
 
 fn report(changes: &Changes) {
     let Changes { added, changed, removed, needs_restart, no_webhooks } = changes;
-    tracing::info!(?added, ?changed, ?removed, "configuration read again");
+    let [added, changed, removed] = [added, changed, removed].map(|apps| apps.join(", "));
+    tracing::info!(added, changed, removed, "configuration read again");
     for what in needs_restart {
         tracing::warn!("{what} is configured in another way now: restart the server for it");
     }

@@ -10,7 +10,9 @@ use crate::server::{Bus, Fatal, Server, refusals};
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 /// Serve WebSocket clients and the HTTP API on one port.
 ///
@@ -78,7 +80,8 @@ async fn serve(config: Config, sources: Sources, dev: bool, logging: &Logging) -
     let bus = Bus::connect(&config)?;
     let server = Server::bind(config, bus).await?;
     let address = server.local_addr()?;
-    let reload = Reload::new((!dev).then_some(sources), server.running(), hangup, logging);
+    let left = Arc::<Notify>::default();
+    let reload = Reload::new((!dev).then_some(sources), server.running(), hangup, logging, &left);
     logging.say(&announcement(address, is_secure, &path, hostname.as_deref()));
     if let Some(address) = server.metrics_addr()? {
         logging.say(&format!("Metrics at http://{address}/metrics"));
@@ -88,7 +91,10 @@ async fn serve(config: Config, sources: Sources, dev: bool, logging: &Logging) -
     }
     let mut told = false;
     let stop = async || {
-        signals.recv().await;
+        tokio::select! {
+            () = signals.recv() => {}
+            () = left.notified() => {}
+        }
         logging.say(if told { "Terminating connections now." } else { "Gracefully terminating connections." });
         told = true;
     };

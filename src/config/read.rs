@@ -11,7 +11,7 @@ use super::schema::GIVEN;
 use super::variables::Variables;
 use super::written::{Listed, Written};
 use super::{
-    Cluster, Error, Log, Metrics, Nats, Redis, Server, Sources, Tls, Webhooks, aliases, files, own, pusher, tls,
+    Cluster, Error, Log, Metrics, Nats, Redis, Server, Sources, Tls, Webhooks, aliases, files, own, pusher, rules, tls,
     warnings,
 };
 use crate::app::{Features, Limits};
@@ -50,6 +50,7 @@ impl Read {
 
         let layers = [&defaults(), &pusher::defaults(given.family), &file.settings, &given.aliases, &given.own];
         let settings = tls::completed(merge(&layers), sources, &mut mistakes);
+        distinct_ports(&settings, &mut mistakes);
         if let Some(ValueKind::String(path)) = settings.get("server.apps").map(|path| &path.kind) {
             let more = files::apps(&sources.directory.join(path), &mut mistakes, &mut notes);
             file.apps.extend(more.apps);
@@ -138,6 +139,20 @@ impl Given {
             return self.family.unwrap_or(Family::Reverb).variable(name);
         }
         own::variable(&format!("app.{name}"))
+    }
+}
+
+/// Refuses two listeners on one port: with `reuse_port` the system would spread requests over both.
+fn distinct_ports(settings: &Layer, mistakes: &mut Mistakes) {
+    let [server, metrics] = ["server", "metrics"].map(|section| {
+        let text =
+            |key: &str| settings.get(&format!("{section}.{key}")).and_then(|value| value.clone().into_string().ok());
+        (text("host").map(|host| rules::bare_host(&host).to_owned()), text("port").filter(|port| port != "0"))
+    });
+    let is_any = |host: &Option<String>| host.as_deref().is_some_and(|host| host == "0.0.0.0" || host == "::");
+    let same = server.0 == metrics.0 || is_any(&server.0) || is_any(&metrics.0);
+    if let (Some(port), true) = (settings.get("metrics.port"), same && server.1.is_some() && server.1 == metrics.1) {
+        mistakes.note(Error::setting("metrics.port", port, "it is server.port, too: choose another one"));
     }
 }
 

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Look(BTreeMap<PathBuf, Seen>);
 
-/// Inode, size, and time of the last change in seconds and nanoseconds.
-type Seen = (u64, u64, (i64, i64));
+/// Inode, size, and the last change of what is in it and of who may read it, in seconds and nanoseconds.
+type Seen = (u64, u64, [i64; 4]);
 
 impl Look {
     /// Looks at `paths`; one that is not there may come.
@@ -38,8 +38,8 @@ impl Look {
     fn add(&mut self, path: &Path) {
         if let Ok(found) = std::fs::metadata(path) {
             // A folder changes with everything in it, and most of that is nobody's business here.
-            let of_file = (found.len(), (found.mtime(), found.mtime_nsec()));
-            let (len, changed) = if found.is_dir() { (0, (0, 0)) } else { of_file };
+            let times = [found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()];
+            let (len, changed) = if found.is_dir() { (0, [0; 4]) } else { (found.len(), times) };
             self.0.insert(path.to_owned(), (found.ino(), len, changed));
         }
     }
@@ -61,8 +61,11 @@ mod tests {
         std::fs::write(&missing, "").unwrap();
         let found = look();
         assert_ne!(found, before);
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let readable = look();
+        assert_ne!(readable, found, "it may be one that could not be read before");
         std::fs::rename(sources.directory.join("b"), &file).unwrap();
-        assert_ne!(look(), found);
+        assert_ne!(look(), readable);
         let whole = || Look::at([&*sources.directory]);
         let before = whole();
         std::fs::remove_file(&missing).unwrap();

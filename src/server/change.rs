@@ -3,11 +3,12 @@
 //!
 //! Must not know: where the configuration comes from, and when it is read again.
 
-use super::telling::Start;
+use super::telling::{Start, without_endpoints};
 use super::tls::Tls;
 use crate::app::{App, Apps, Endpoints};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::node::Node;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -32,7 +33,7 @@ pub struct Changes {
     pub changed: Vec<String>,
     /// Ids of apps that are not there any more.
     pub removed: Vec<String>,
-    /// What else is configured in another way and stays as it was, by setting or section.
+    /// The settings that are configured in another way and stay as they were.
     pub needs_restart: Vec<String>,
     /// Why no webhooks are sent that are configured now, if so.
     pub no_webhooks: Option<String>,
@@ -47,7 +48,7 @@ impl Running {
     /// Serves the apps of `config` from now on. Nobody is disconnected but from apps that are gone or disabled.
     pub async fn configure(&self, config: Config) -> Changes {
         let mut webhooks = self.webhooks.lock().await;
-        let needs_restart = self.differing(&config, webhooks.differs(&config.webhooks));
+        let needs_restart = self.differing(&config, webhooks.settings());
         let mut changes = Changes { needs_restart, ..Changes::default() };
         let mut apps = config.apps;
         if apps.iter().any(|app| !app.webhooks.is_empty()) {
@@ -81,20 +82,24 @@ impl Running {
         changes
     }
 
-    /// The sections that are not what they were at the start.
-    fn differing(&self, config: &Config, webhooks: bool) -> Vec<String> {
+    /// The settings that are not what they were at the start, and do not follow; `webhooks` are theirs.
+    fn differing(&self, config: &Config, webhooks: Option<&config::Webhooks>) -> Vec<String> {
         let started = &self.started;
+        // These two do.
+        let server = config::Server { apps: started.server.apps.clone(), ..config.server.clone() };
+        let log = config::Log { level: started.log.level, ..config.log };
+        let webhooks = webhooks.map(|before| differing("webhooks", before, &without_endpoints(&config.webhooks)));
         let sections = [
-            ("server", started.server != config.server),
-            ("tls", started.tls != config.tls),
-            ("metrics", started.metrics != config.metrics),
-            ("log", started.log.format != config.log.format),
-            ("cluster", started.cluster != config.cluster),
-            ("redis", started.redis != config.redis),
-            ("nats", started.nats != config.nats),
-            ("webhooks", webhooks),
+            differing("server", &started.server, &server),
+            differing("tls", &started.tls, &config.tls),
+            differing("metrics", &started.metrics, &config.metrics),
+            differing("log", &started.log, &log),
+            differing("cluster", &started.cluster, &config.cluster),
+            differing("redis", &started.redis, &config.redis),
+            differing("nats", &started.nats, &config.nats),
+            webhooks.unwrap_or_default(),
         ];
-        sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| format!("[{name}]")).collect()
+        sections.concat()
     }
 
     /// Whether apps are served that are not in `config`.
@@ -117,4 +122,12 @@ impl Running {
     pub fn reload_certificate(&self) -> Result<(), String> {
         self.tls.as_ref().map_or(Ok(()), |tls| tls.reload())
     }
+}
+
+/// The settings of a section whose values differ. Only their names are told: among the values are secrets.
+fn differing(section: &str, before: &impl Serialize, now: &impl Serialize) -> Vec<String> {
+    let [before, now] = [serde_json::to_value(before), serde_json::to_value(now)]
+        .map(|section| section.expect("settings are numbers, texts and lists"));
+    let keys = now.as_object().into_iter().flat_map(|settings| settings.keys());
+    keys.filter(|key| before[*key] != now[*key]).map(|key| format!("{section}.{key}")).collect()
 }

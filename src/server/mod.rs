@@ -140,8 +140,8 @@ impl Server {
             window: seconds(config.server.drain_window_secs),
             shares_port: config.server.reuse_port,
         };
-        let watch = Watch::bind(&config.metrics, config.server.reuse_port).await?;
         let listener = Listener::bind(&config.server).await?;
+        let watch = Watch::bind(&config.metrics, config.server.reuse_port).await?;
         let apps = Apps::new(std::mem::take(&mut config.apps));
         let me = Identity::new(format!("{}:{}", config::machine(), listener.address()?.port()), SystemTime::now());
         let (node, cluster) = match bus {

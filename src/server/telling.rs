@@ -67,9 +67,9 @@ impl Start {
         Ok(())
     }
 
-    /// Whether webhooks were started with other settings.
-    pub(super) fn differs(&self, settings: &config::Webhooks) -> bool {
-        self.started.is_none() && self.settings != without_endpoints(settings)
+    /// What webhooks were started with, without their endpoints; `None` if they are not.
+    pub(super) fn settings(&self) -> Option<&config::Webhooks> {
+        self.started.is_none().then_some(&self.settings)
     }
 
     /// Tells the apps that the node has now; how channels stand of those that `ask`.
@@ -88,7 +88,7 @@ pub(super) fn told(node: &Node) -> Vec<Told> {
 }
 
 /// Endpoints are each app's as well.
-fn without_endpoints(settings: &config::Webhooks) -> config::Webhooks {
+pub(super) fn without_endpoints(settings: &config::Webhooks) -> config::Webhooks {
     config::Webhooks { endpoints: Vec::new(), ..settings.clone() }
 }
 

@@ -64,6 +64,12 @@ fn numbers_and_words() {
         ),
         (
             "",
+            &[("a.toml", "server.port = 9000\nmetrics.port = 9000")],
+            TOML,
+            &["metrics.port is 9000 (DIR/a.toml): it is server.port, too: choose another one"],
+        ),
+        (
+            "",
             &[("a.toml", "[limits]\noutbox_bytes = 65_536\nmax_event_data_bytes = 70_000")],
             TOML,
             &[

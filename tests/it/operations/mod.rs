@@ -14,6 +14,7 @@ mod packages;
 mod reload;
 mod reload_webhooks;
 mod takeover;
+mod terminal;
 mod tls;
 
 use crate::binary::{Folder, Running};

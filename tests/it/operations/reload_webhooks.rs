@@ -61,7 +61,8 @@ impl Server {
         let marks: Vec<_> = marks.iter().map(|name| (&**name, &[][..])).collect();
         self.folder.write("fanfare.toml", &format!("{config}{}", apps(&marks)));
         self.running.signal("-HUP");
-        self.logs(&format!("{:?}", name(self.reloads))).await;
+        // The last of those that were added.
+        self.logs(&format!("{}\"", name(self.reloads))).await;
     }
 
     /// Waits until the log says `what`.
@@ -204,7 +205,7 @@ async fn a_journal_that_cannot_be_written_is_told_and_the_next_configuration_may
     assert!(!server.folder.read("log").contains("restart the server"));
     // From now on there is one.
     server.reload(&with("another")).await;
-    server.logs("[webhooks] is configured in another way now: restart the server for it").await;
+    server.logs("webhooks.journal is configured in another way now: restart the server for it").await;
     client.subscribe("c").await;
     receiver.hears(&occupied("c")).await;
     assert!(server.folder.read("journal").contains("tell") && !server.folder.path("another").exists());
