@@ -4,11 +4,10 @@
 
 use super::address::Address;
 use super::pinned;
+use super::trust::trust;
 use crate::config::{Server, Tls};
-use hyper_rustls::ConfigBuilderExt;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore, crypto};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -56,8 +55,8 @@ pub(super) enum Unreachable {
 }
 
 impl Target {
-    /// The server at `address`, whose certificate one of the authorities in the PEM file `ca`, or one that browsers
-    /// know, must vouch for. The error says how to mend it.
+    /// The server at `address`, whose certificate must stand in the PEM file `ca`, or be of an authority there; without
+    /// a file, of one that browsers know. The error says how to mend it.
     pub(super) fn new(address: Address, ca: Option<&Path>) -> Result<Self, String> {
         Ok(Self { address, tls: Arc::new(trust(ca)?) })
     }
@@ -115,24 +114,4 @@ pub(super) async fn connect_tls(target: &Target) -> Result<TlsStream<TcpStream>,
 /// Where a server that is configured so is reached from this machine.
 pub(super) fn local(server: &Server, tls: &Tls) -> Address {
     Address { secure: tls.cert_file.is_some(), ..Address::of(server) }
-}
-
-/// Believes the authorities in the PEM file `ca`, or those that browsers know.
-fn trust(ca: Option<&Path>) -> Result<ClientConfig, String> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
-    let Some(path) = ca else { return Ok(builder.with_webpki_roots().with_no_client_auth()) };
-    Ok(builder.with_root_certificates(authorities(path)?).with_no_client_auth())
-}
-
-/// The certificates in a PEM file.
-fn authorities(path: &Path) -> Result<RootCertStore, String> {
-    let wrong =
-        |why: String| format!("--ca-file {} is of no use: {why}; name a file of certificates in PEM", path.display());
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))? {
-        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
-    }
-    if roots.is_empty() { Err(wrong("it holds none".to_owned())) } else { Ok(roots) }
 }

@@ -24,6 +24,7 @@ mod serve;
 mod subscribe;
 mod tail;
 mod trigger;
+mod trust;
 mod until;
 mod webhooks;
 

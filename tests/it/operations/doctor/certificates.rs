@@ -100,6 +100,37 @@ async fn a_certificate_signs_itself() {
     }
 }
 
+/// As PHP and curl do, when they are given it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_believed_that_is_given() {
+    let key = KeyPair::generate().unwrap();
+    let signed = |hosts: &[&str], change: fn(&mut CertificateParams)| {
+        let mut params = named("leaf", hosts);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        change(&mut params);
+        params.self_signed(&key).unwrap()
+    };
+    let own = signed(&[HERE], |_| {});
+    found(speaking(&own, &key, &[]), Some(&own)).await.is_well();
+    let by = authority("root", None);
+    let leaf = named("leaf", &[HERE]).signed_by(&key, &by.1).unwrap();
+    found(speaking(&leaf, &key, &[]), Some(&leaf)).await.is_well();
+    // Not for another name, not for ever, and not for others who call themselves so.
+    let other = signed(&["a.test"], |_| {});
+    found(speaking(&other, &key, &[]), Some(&other)).await.is_wrong("tls", &["is for a.test, not for 127.0.0.1"]);
+    let old = signed(&[HERE], |params| {
+        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 2, 3));
+    });
+    found(speaking(&old, &key, &[]), Some(&old)).await.is_wrong("tls", &["has expired"]);
+    let second = KeyPair::generate().unwrap();
+    let stranger = {
+        let mut params = named("leaf", &[HERE]);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.self_signed(&second).unwrap()
+    };
+    found(speaking(&stranger, &second, &[]), Some(&own)).await.is_wrong("tls", &["signed by itself"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_old_or_somebody_elses() {
     let root = authority("root", None);
