@@ -26,6 +26,12 @@ const TLS_HANDSHAKE: u8 = 22;
 const NO_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\
     Content-Length: 58\r\n\r\nThis port speaks TLS: connect with https:// or wss:// URL\n";
 
+/// Whether the headers that `address` begins its connections with count where these are the trusted proxies.
+pub fn counts(trusted: &[String], address: IpAddr) -> bool {
+    let proxies = Proxies::new(trusted.iter().map(String::as_str));
+    proxies.trust(Peer { address: Some(address.to_canonical()), tls: false })
+}
+
 /// How connections begin here.
 #[derive(Clone, Debug)]
 pub(super) struct Arrivals {

@@ -23,6 +23,7 @@ use crate::transport::peer::Proxies;
 use crate::transport::ws::{self, Upgrades};
 use crate::webhooks;
 use arrival::Arrivals;
+pub use arrival::counts;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::IntoResponse;

@@ -22,6 +22,8 @@ pub(super) enum Who {
     Other(String),
     /// Nobody.
     Nobody,
+    /// This server, it seems, which turns away who is no trusted proxy.
+    Distrustful(String),
     /// Somebody who does not answer, or not in HTTP.
     Strange(String),
 }
@@ -34,6 +36,7 @@ pub(super) async fn who(target: &Target) -> Who {
         Err(Failure::Unreachable(Unreachable::Refused(_, error))) if error.kind() == ErrorKind::ConnectionRefused => {
             return Who::Nobody;
         }
+        Err(Failure::Unreachable(why @ Unreachable::Distrusted(..))) => return Who::Distrustful(why.to_string()),
         Err(error) => return Who::Strange(error.to_string()),
     };
     let json: Value = serde_json::from_str(&document.text).unwrap_or_default();
@@ -91,6 +94,12 @@ pub(super) async fn look(target: &Target, is_needed: bool, report: &mut Report) 
         ),
         Who::Strange(why) => report.wrong(
             "port",
+        Who::Distrustful(why) => report.wrong(
+            "proxy-protocol",
+            why,
+            "server.trusted_proxies",
+            "add the address of this machine, or run this where a trusted proxy is",
+        ),
             why,
             "REVERB_SERVER_PORT",
             "see what has the port, for example with `ss -ltnp`, and choose another one",

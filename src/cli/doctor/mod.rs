@@ -103,12 +103,15 @@ impl Doctor {
         let is_given = asked.is_some();
         let local = Target::nearby(&config.server, &config.tls)?;
         let told = env.address(env.broadcaster(), &config.server.path, report);
-        let public = asked.or(told).unwrap_or_else(|| local.address.clone());
+        let (is_told, public) = (asked.is_some() || told.is_some(), asked.or(told));
+        let public = public.unwrap_or_else(|| local.address.clone());
         if !is_given {
             settings::publishing(&env, &config.server, &public, report);
         }
         let target = match Target::new(public.clone(), self.ca_file.as_deref()) {
-            Ok(target) => target,
+        // Whoever is sent to the server itself sends no header; only where nobody is sent anywhere it is asked as here.
+        let proxies = if is_told { None } else { local.proxies.clone() };
+            Ok(target) => Target { proxies, ..target },
             Err(why) => {
                 report.wrong("ca-file", why, "--ca-file", "name another file, or leave the option out");
                 return Ok(Some(public.to_string()));
@@ -134,7 +137,8 @@ impl Doctor {
                 }
             }
             // What is wrong here would only be found again.
-            if local.address == site.target.address && (report.is_wrong("port") || report.is_wrong("prefix")) {
+            let is_here = local.address == site.target.address;
+            if is_here && ["port", "prefix", "proxy-protocol"].into_iter().any(|check| report.is_wrong(check)) {
                 return Ok(());
             }
             way(&site, &server, report).await;
@@ -173,7 +177,7 @@ async fn way(site: &Site<'_>, server: &Server, report: &mut Report) {
 
 /// Where pages look for the server, if the app looks elsewhere: in a container that may be right.
 async fn elsewhere(site: &Site<'_>, address: Address, report: &mut Report) {
-    let target = Target { address, tls: site.target.tls.clone() };
+    let target = Target { address, proxies: None, ..site.target.clone() };
     let key = site.app.keys.iter().next().expect("every app has a key");
     let origin = site.origin.as_ref().map(|(origin, _)| origin.as_str());
     match Pusher::connect(&target, key, origin).await {

@@ -150,6 +150,14 @@ pub(super) fn publishing(env: &Env, server: &Server, public: &Address, report: &
         let fix = format!("set REVERB_SERVER_HOST=0.0.0.0, or {prefix}_PORT to the port of the proxy in front of it");
         return report.wrong("bind", what, "REVERB_SERVER_HOST", fix);
     }
+    if server.proxy_protocol && is_local(&public.host) && public.port == server.port {
+        let what = format!(
+            "the app connects to {public}, the server itself, which wants a PROXY protocol header first, and the app \
+             sends none"
+        );
+        let fix = format!("set {name} and {prefix}_PORT to the proxy's place, or server.proxy_protocol = false");
+        return report.wrong("proxy-protocol", what, &host.origin, fix);
+    }
     report.ok("publish", format!("the app is told that the server is at {public}"));
 }
 

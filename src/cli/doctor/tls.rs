@@ -108,7 +108,7 @@ fn is_self_signed(certificate: &CertificateDer<'static>) -> bool {
 /// The certificates that are sent, whoever has signed them; nothing else is done with the connection.
 async fn chain(target: &Target) -> Vec<CertificateDer<'static>> {
     let Ok(config) = pinned::anybody() else { return Vec::new() };
-    let looking = Target { tls: Arc::new(config), address: target.address.clone() };
+    let looking = Target { tls: Arc::new(config), ..target.clone() };
     let Ok(stream) = connect_tls(&looking).await else { return Vec::new() };
     stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec()
 }

@@ -2,7 +2,33 @@
 
 use super::{APP, Site, error, fails, fed};
 use crate::binary::{Folder, Running};
+use crate::operations::tls::Chain;
 use std::collections::BTreeSet;
+
+/// Every connection to such a server begins with a header, and so do ours.
+#[test]
+fn a_server_that_wants_the_proxy_protocol_is_asked_in_it() {
+    for more in ["", "REVERB_SSL_CERT=cert.pem\nREVERB_SSL_KEY=key.pem\n"] {
+        let folder = Folder::new(&format!("{APP}{more}"));
+        Chain::new().write(&folder);
+        folder.write("fanfare.toml", "[server]\nproxy_protocol = true\n");
+        let site = Site::at(folder, &["--config", "fanfare.toml"]);
+        let configured = ["--config", "fanfare.toml", "--host", "127.0.0.1"];
+        for args in [&["health"][..], &["health", "--ready"], &["channels"], &["subscribe", "a", "--for", "1"]] {
+            site.prints(&[args, &configured].concat());
+        }
+        let url = format!("http://127.0.0.1:{}", site.port);
+        let elsewhere = [&["channels", "--url", &url], &configured[..2]].concat();
+        assert_eq!(
+            site.folder.output(&elsewhere).status.code(),
+            Some(1),
+            "a proxy is there, and sends the header itself"
+        );
+        site.folder.write("fanfare.toml", "[server]\nproxy_protocol = true\ntrusted_proxies = [\"10.0.0.0/8\"]\n");
+        let refused = site.output(&[&["health"], &configured[..]].concat());
+        fails(&refused, 1, &["127.0.0.1, this machine, is none of them", "server.trusted_proxies"]);
+    }
+}
 
 #[test]
 fn new_credentials_start_a_server() {
