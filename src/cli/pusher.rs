@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::http::header::{HOST, ORIGIN, USER_AGENT};
+use tokio_tungstenite::tungstenite::http::header::{HOST, LOCATION, ORIGIN, USER_AGENT};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
@@ -57,6 +57,9 @@ pub(super) enum Ended {
     /// The handshake was answered with this, as far as it can be shown.
     #[error("the WebSocket handshake at {0} is answered with {1}: {2}")]
     Handshake(String, StatusCode, String),
+    /// The handshake was answered with a redirect to there.
+    #[error("the WebSocket handshake at {0} is answered with {1}, which sends clients to {2}")]
+    Elsewhere(String, StatusCode, String),
     /// The server has closed the connection, with this code and reason.
     #[error("the server closes the connection with {0} {1}")]
     Closed(u16, String),
@@ -89,7 +92,15 @@ impl Pusher {
             Err(Error::Http(answer)) => {
                 let text = String::from_utf8_lossy(answer.body().as_deref().unwrap_or_default()).trim().to_owned();
                 let text = text.chars().take(SHOWN_CHARS).collect();
-                return Err(Ended::Handshake(format!("{address}/app"), answer.status(), text));
+                let place = format!("{address}/app");
+                let location = answer.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+                return Err(match location.filter(|_| answer.status().is_redirection()) {
+                    Some(location) => {
+                        let location = location.split('?').next().unwrap_or_default();
+                        Ended::Elsewhere(place, answer.status(), location.to_owned())
+                    }
+                    None => Ended::Handshake(place, answer.status(), text),
+                });
             }
             Err(error) => return Err(lost(error)),
         };

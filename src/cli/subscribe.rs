@@ -191,6 +191,7 @@ fn advice(ended: &Ended) -> String {
         Ended::Closed(4000, _) => "use --url https://...",
         Ended::Closed(4001, _) => "the server does not know the app's key: compare its configuration with this one",
         Ended::Closed(4009, reason) if reason.contains("rigin") => "name a page that may connect with --origin",
+        Ended::Elsewhere(..) => "name that place with --url",
         Ended::Handshake(..) => "is /app proxied, with its path prefix and its Upgrade header?",
         _ => "`fanfare doctor` may find out why",
     };

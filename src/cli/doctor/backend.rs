@@ -2,10 +2,11 @@
 //!
 //! Must not know: WebSockets.
 
+use super::super::address::Address;
 use super::super::client::{Answer, Failure, exchange};
 use super::{Report, Site, tls};
 use crate::protocol::request::sign;
-use hyper::header::DATE;
+use hyper::header::{DATE, LOCATION};
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
 
@@ -66,6 +67,10 @@ pub(super) async fn ask(site: &Site<'_>, report: &mut Report) -> bool {
             "give this app the id that the server was started with, and start the server again after a change",
         ),
         404 if text.contains("this server has no such route") => lost(site, report).await,
+        _ if answer.status.is_redirection() && answer.headers.contains_key(LOCATION) => {
+            let location = answer.headers[LOCATION].to_str().unwrap_or("somewhere");
+            redirected(site, status, location, &place, report);
+        }
         _ if UNREACHED.contains(&status) => report.wrong(
             "proxy",
             format!("the proxy does not reach the server: it answers {status}"),
@@ -80,6 +85,22 @@ pub(super) async fn ask(site: &Site<'_>, report: &mut Report) -> bool {
         ),
     }
     false
+}
+
+/// Somebody before the server sends whoever asks elsewhere, and neither back ends nor WebSockets follow.
+pub(super) fn redirected(site: &Site<'_>, status: u16, location: &str, place: &str, report: &mut Report) {
+    // What it repeats of the query is signed.
+    let location = location.split('?').next().unwrap_or_default();
+    let what = format!("{status} is answered, which sends clients to {location}, and they do not follow");
+    let fix = match Address::parse(location) {
+        Ok(there) if there.secure && !site.target.address.secure => {
+            format!("set REVERB_SCHEME=https and REVERB_PORT={}", there.port)
+        }
+        _ => {
+            "have the proxy hand on /app and /apps as they are, or set REVERB_HOST to where it sends clients".to_owned()
+        }
+    };
+    report.wrong("redirect", what, place, fix);
 }
 
 /// The server is there and has no such route: with another prefix it may.

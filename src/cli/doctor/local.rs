@@ -55,10 +55,12 @@ pub(super) async fn who(target: &Target) -> Who {
     }
 }
 
-/// Says who answers there. `is_needed` unless the server may as well be on another machine.
-pub(super) async fn look(target: &Target, is_needed: bool, report: &mut Report) {
+/// Says who answers there; whether it is this server. `is_needed` unless the server may as well be on another machine.
+pub(super) async fn look(target: &Target, is_needed: bool, report: &mut Report) -> bool {
     let place = target.address.to_string();
-    match who(target).await {
+    let who = who(target).await;
+    let is_ours = matches!(who, Who::Ours(_));
+    match who {
         Who::Ours(version) => report.ok("port", format!("Fanfare {version} answers at {place}")),
         Who::Elsewhere => report.wrong(
             "prefix",
@@ -92,17 +94,18 @@ pub(super) async fn look(target: &Target, is_needed: bool, report: &mut Report) 
             "REVERB_SERVER_PORT",
             "choose another port, or stop what has this one",
         ),
-        Who::Strange(why) => report.wrong(
-            "port",
         Who::Distrustful(why) => report.wrong(
             "proxy-protocol",
             why,
             "server.trusted_proxies",
             "add the address of this machine, or run this where a trusted proxy is",
         ),
+        Who::Strange(why) => report.wrong(
+            "port",
             why,
             "REVERB_SERVER_PORT",
             "see what has the port, for example with `ss -ltnp`, and choose another one",
         ),
     }
+    is_ours
 }

@@ -7,13 +7,14 @@ mod finding;
 mod limits;
 mod local;
 mod page;
+mod ready;
 mod settings;
 mod tls;
 mod trip;
 
 use super::address::Address;
 use super::client::{Failure, block_on};
-use super::link::Target;
+use super::link::{self, Target};
 use super::place::{Place, Server};
 use super::print::{refuse, say};
 use super::pusher::Pusher;
@@ -95,7 +96,7 @@ impl Doctor {
         }
         let count = config.apps.len();
         let apps = if count == 1 { "1 app".to_owned() } else { format!("{count} apps") };
-        report.ok("configuration", format!("{apps}, to be served at {}", Address::of(&config.server)));
+        report.ok("configuration", format!("{apps}, to be served at {}", link::local(&config.server, &config.tls)));
         settings::broadcasting(&env, &config.apps, report);
         limits::files(&config.apps, report);
         config.apps.iter().for_each(|app| limits::sizes(app, report));
@@ -108,9 +109,9 @@ impl Doctor {
         if !is_given {
             settings::publishing(&env, &config.server, &public, report);
         }
-        let target = match Target::new(public.clone(), self.ca_file.as_deref()) {
         // Whoever is sent to the server itself sends no header; only where nobody is sent anywhere it is asked as here.
         let proxies = if is_told { None } else { local.proxies.clone() };
+        let target = match Target::new(public.clone(), self.ca_file.as_deref()) {
             Ok(target) => Target { proxies, ..target },
             Err(why) => {
                 report.wrong("ca-file", why, "--ca-file", "name another file, or leave the option out");
@@ -130,8 +131,9 @@ impl Doctor {
         page::origin(&site, report);
         let pages = settings::pages(&env, app, &config.server.path, report);
         let looked = block_on(async {
+            let mut is_ours = false;
             if local.address.port != 0 {
-                local::look(&local, !is_given, report).await;
+                is_ours = local::look(&local, !is_given, report).await;
                 if let (Some(file), Ok(pinned)) = (&config.tls.cert_file, Target::here(&config.server, &config.tls)) {
                     tls::shown(&pinned, file, report).await;
                 }
@@ -141,6 +143,12 @@ impl Doctor {
             if is_here && ["port", "prefix", "proxy-protocol"].into_iter().any(|check| report.is_wrong(check)) {
                 return Ok(());
             }
+            let targets: &[&Target] = match (is_ours, is_given) {
+                (true, true) => &[&site.target, &local],
+                (true, false) => &[&local, &site.target],
+                (false, _) => &[&site.target],
+            };
+            ready::ask(targets, report).await;
             way(&site, &server, report).await;
             if let Some(pages) = pages.filter(|pages| *pages != site.target.address) {
                 elsewhere(&site, pages, report).await;
@@ -166,7 +174,7 @@ fn origin(named: Option<String>, env: &Env) -> Option<(String, String)> {
 /// The whole way: who is there, back ends, pages, and both together.
 async fn way(site: &Site<'_>, server: &Server, report: &mut Report) {
     let takes_requests = backend::ask(site, report).await;
-    if report.is_wrong("reach") || report.is_wrong("tls") {
+    if ["reach", "tls", "redirect"].into_iter().any(|check| report.is_wrong(check)) {
         return;
     }
     let Some(pusher) = page::connect(site, report).await else { return };

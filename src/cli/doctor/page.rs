@@ -36,6 +36,9 @@ pub(super) async fn connect(site: &Site<'_>, report: &mut Report) -> Option<Push
                        proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\"";
             report.wrong("upgrade", what, &place, fix);
         }
+        Ended::Elsewhere(_, status, location) => {
+            backend::redirected(site, status.as_u16(), &location, &place, report);
+        }
         Ended::Handshake(_, status, text) => report.wrong(
             "app-route",
             format!("/app does not come to this server: {status} is answered, {text:.100}"),

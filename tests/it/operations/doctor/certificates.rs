@@ -169,6 +169,7 @@ fn another_certificate_than_the_configured_one_is_found() {
     chain.write(&folder);
     folder.write("root.pem", &chain.root());
     let place = format!("https://127.0.0.1:{}", site.port);
-    Found::at(&folder, &["--ca-file", "root.pem", &place])
-        .is_wrong("certificate", &["shows another certificate than that in cert.pem", "start it again"]);
+    let found = Found::at(&folder, &["--ca-file", "root.pem", &place]);
+    assert!(found.all("ok")[0].1.contains("to be served at https://"), "{:#}", found.json);
+    found.is_wrong("certificate", &["shows another certificate than that in cert.pem", "start it again"]);
 }

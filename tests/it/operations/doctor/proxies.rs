@@ -3,7 +3,8 @@
 use super::proxy::{Proxy, Rules};
 use super::{Found, env};
 use crate::binary::Folder;
-use crate::operations::cli::Site;
+use crate::operations::cli::{APP, Site};
+use crate::operations::free_port;
 use std::time::{Duration, SystemTime};
 
 /// What is found at `{url}` behind a proxy with these rules.
@@ -74,6 +75,34 @@ async fn the_clocks_differ() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn clients_are_sent_elsewhere() {
+    let rules = Rules { location: Some("https://ws.a.test"), ..Rules::default() };
+    let found = behind(&Site::start(""), rules, "").await;
+    found.is_wrong(
+        "redirect",
+        &["301", "https://ws.a.test/apps/1/channels", "set REVERB_SCHEME=https and REVERB_PORT=443"],
+    );
+    assert!(!found.json.to_string().contains("auth_signature"), "{:#}", found.json);
+    let rules = Rules { location: Some("http://b.test:81"), ..Rules::default() };
+    behind(&Site::start(""), rules, "").await.is_wrong("redirect", &["http://b.test:81/apps", "REVERB_HOST"]);
+}
+
+/// What the server says of itself is told, whether the proxy hands the question on or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_is_not_ready() {
+    let lost = format!("REVERB_SCALING_ENABLED=true\nREDIS_HOST=127.0.0.1\nREDIS_PORT={}\n", free_port());
+    let parts = ["the link to the bus (redis) is down", "REDIS_PORT", "/ready"];
+    let site = Site::start(&lost);
+    behind(&site, Rules::default(), "").await.is_wrong("ready", &parts);
+    let hidden = Rules { path: Some(|path| (path != "/ready").then(|| path.to_owned())), ..Rules::default() };
+    behind(&site, hidden.clone(), "").await.is_wrong("ready", &parts);
+    // A server that is well is not blamed for a proxy of few words.
+    behind(&Site::start(""), hidden, "").await.is_well();
+    let site = Site::start(&format!("{lost}REVERB_SERVER_PATH=/ws\n"));
+    behind(&site, Rules::default(), "/ws").await.is_wrong("ready", &["/ws/ready", "down"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_behind_the_proxy() {
     let site = Site::start("");
     let proxy = Proxy::start("1", Rules::default()).await;
@@ -87,6 +116,25 @@ async fn nothing_is_behind_the_proxy() {
 fn nothing_listens_where_the_app_looks() {
     let site = Site::start("");
     Found::with(&env(&site.port, "1"), &[]).is_wrong("reach", &["cannot connect to 127.0.0.1:1", "REVERB_PORT"]);
+}
+
+/// What a load balancer begins connections with.
+#[test]
+fn the_server_wants_a_header_of_the_proxy_protocol() {
+    let behind = |trusted: &str| {
+        let folder = Folder::new(APP);
+        folder.write("fanfare.toml", &format!("[server]\nproxy_protocol = true\n{trusted}\n"));
+        Site::at(folder, &["--config", "fanfare.toml"])
+    };
+    let found = |site: &Site| Found::of(site.output(&["doctor", "--json", "--config", "fanfare.toml"]));
+    let site = behind("");
+    found(&site).is_well();
+    let direct = env(&site.port, &site.port);
+    site.folder.write(".env", &direct);
+    let direct = found(&site);
+    direct.is_wrong("proxy-protocol", &["the server itself", "REVERB_HOST"]);
+    let site = behind("trusted_proxies = [\"10.0.0.0/8\"]");
+    found(&site).is_wrong("proxy-protocol", &["127.0.0.1, this machine, is none of them", "trusted_proxies"]);
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub(super) struct Rules {
     pub(super) date: Option<String>,
     /// Whether handshakes lose what makes them handshakes.
     pub(super) drops_upgrade: bool,
+    /// Where it sends everybody, in place of handing anything on.
+    pub(super) location: Option<&'static str>,
     /// What it proves itself with, if it speaks TLS.
     pub(super) tls: Option<TlsAcceptor>,
 }
@@ -70,6 +72,12 @@ async fn pass(stream: impl AsyncRead + AsyncWrite + Unpin, behind: &str, rules: 
     let head = head(&mut client).await?;
     let (method, rest) = head.split_once(' ').unwrap_or_default();
     let (target, rest) = rest.split_once(' ').unwrap_or_default();
+    if let Some(place) = rules.location {
+        let answer = format!(
+            "HTTP/1.1 301 Moved Permanently\r\nLocation: {place}{target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+        return client.write_all(answer.as_bytes()).await;
+    }
     let path = rules.path.map_or_else(|| Some(target.to_owned()), |becomes| becomes(target));
     let Some(path) = path else {
         let answer = "HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\nConnection: close\r\n\r\nnot here\n";
