@@ -101,8 +101,18 @@ fn asked(args: &[OsString]) -> &str {
 /// The parser's message without its layout and its usage text.
 fn one_line(message: &str, subcommand: &str) -> String {
     let lines = message.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
-    let lines: Vec<_> = lines.filter(|line| !line.is_empty() && !line.starts_with("For more information")).collect();
-    let line = lines.join("; ");
+    let (mut line, mut is_list) = (String::new(), false);
+    for part in lines.filter(|line| !line.is_empty() && !line.starts_with("For more information")) {
+        let is_item = is_list && part.starts_with(['<', '-']);
+        line += match line.as_str() {
+            "" => "",
+            before if is_item && before.ends_with(':') => " ",
+            _ if is_item => ", ",
+            _ => "; ",
+        };
+        line += part;
+        is_list = is_item || part.ends_with(':');
+    }
     let line = line.strip_prefix("error: ").unwrap_or(&line);
     format!("command line: {line}; see `fanfare {subcommand} --help`")
 }
@@ -128,7 +138,10 @@ mod tests {
         assert!(error(&["fanfare", "serve", "--port"]).contains("a value is required for '--port <PORT>'"));
         assert!(error(&["fanfare", "serve", "--dev", "--config", "x"]).contains("cannot be used with"));
         assert!(error(&["fanfare", "nodes", "--url", "http://a", "--port", "1"]).contains("cannot be used with"));
-        assert!(error(&["fanfare", "trigger"]).ends_with("see `fanfare trigger --help`"));
+        assert_eq!(
+            error(&["fanfare", "trigger"]),
+            "command line: the following required arguments were not provided: <CHANNEL>, <EVENT>; see `fanfare trigger --help`"
+        );
     }
 
     #[test]
