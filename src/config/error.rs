@@ -77,12 +77,21 @@ impl Error {
 
     /// A file that cannot be opened or decoded.
     pub(super) fn unreadable(path: &Path, cause: &std::io::Error, mend: &str) -> Self {
-        let cause = match cause.kind() {
+        let (cause, mend) = match cause.kind() {
+            std::io::ErrorKind::InvalidData if cause.get_ref().is_some() => {
+                (cause.to_string(), "save it as UTF-8, in PowerShell with Set-Content -Encoding utf8")
+            }
+            kind => (Self::named(kind, cause), mend),
+        };
+        Self::new(&format!("{} cannot be read ({cause}): {mend}", path.display()))
+    }
+
+    fn named(kind: std::io::ErrorKind, cause: &std::io::Error) -> String {
+        match kind {
             std::io::ErrorKind::NotFound => "no such file".to_owned(),
             std::io::ErrorKind::InvalidData => "not UTF-8".to_owned(),
             _ => cause.to_string(),
-        };
-        Self::new(&format!("{} cannot be read ({cause}): {mend}", path.display()))
+        }
     }
 
     /// A file that is not JSON.

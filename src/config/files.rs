@@ -8,7 +8,7 @@ use super::merge::Layer;
 use super::notes::Notes;
 use super::schema::{APPS, FILE, ONE_APP};
 use super::written::{Listed, Written};
-use super::{Error, json};
+use super::{Error, json, text};
 use config::ValueKind;
 use std::path::{Path, PathBuf};
 
@@ -70,7 +70,7 @@ fn is_json(path: &Path) -> bool {
 
 fn parse(path: &Path) -> Result<Parsed, Error> {
     let format = if is_json(path) { "JSON" } else { "TOML" };
-    let text = std::fs::read_to_string(path)
+    let text = text::read(path)
         .map_err(|e| Error::unreadable(path, &e, &format!("name a {format} file that this user may read")))?;
     let origin = path.display().to_string();
     if !is_json(path) {

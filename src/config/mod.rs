@@ -33,6 +33,7 @@ mod schema;
 mod server;
 mod soketi;
 mod sources;
+mod text;
 mod tls;
 mod variables;
 mod warnings;

@@ -22,7 +22,7 @@ impl Folder {
         Self(path)
     }
 
-    pub(super) fn with(self, file: &str, text: &str) -> Self {
+    pub(super) fn with(self, file: &str, text: &(impl AsRef<[u8]> + ?Sized)) -> Self {
         std::fs::write(self.0.join(file), text).unwrap();
         self
     }

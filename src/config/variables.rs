@@ -3,7 +3,7 @@
 //!
 //! Must not know: which variables matter.
 
-use super::{Error, Sources, dotenv};
+use super::{Error, Sources, dotenv, text};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ impl<'a> Variables<'a> {
     pub(super) fn read(sources: &'a Sources) -> Result<Self, Error> {
         let environment = &sources.environment;
         let (path, required) = (Self::file(sources), sources.env_file.is_some());
-        let file = match std::fs::read_to_string(&path) {
+        let file = match text::read(&path) {
             Ok(text) => parse(&text, &path, environment)?,
             Err(e) if e.kind() == ErrorKind::NotFound && !required => BTreeMap::new(),
             Err(e) => return Err(Error::unreadable(&path, &e, "name a .env file that this user may read")),

@@ -86,6 +86,21 @@ fn variables() {
     );
 }
 
+/// As Windows writes files.
+#[test]
+fn marks_of_encodings() {
+    let with_mark = |text: &str| format!("\u{feff}{text}");
+    for (file, text) in [("a.toml", "[server]\nport = 1"), ("a.json", r#"{"server": {"port": 1}}"#)] {
+        let folder = Folder::new().with(file, &with_mark(text)).with(".env", &with_mark(ENV));
+        let sources = Sources { config_file: Some(file.into()), ..folder.sources() };
+        assert_eq!(Config::load(&sources).unwrap().server.port, 1, "{file}");
+        let wide: Vec<_> = with_mark(text).encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let _folder = folder.with(file, &wide);
+        let mend = "save it as UTF-8, in PowerShell with Set-Content -Encoding utf8";
+        assert_eq!(error(&sources), format!("DIR/{file} cannot be read (UTF-16): {mend}"));
+    }
+}
+
 #[test]
 fn credentials() {
     variable("REVERB_APP_ID", "", "app.id is empty (environment variable REVERB_APP_ID): must not be empty");
