@@ -52,7 +52,11 @@ impl Kind {
             List(good) | Texts(good) => list(Text(good)),
             Numbers(min, max) => list(Number(min, max)),
             Words(words) => list(Choice(words)),
-            Named(..) | Self::Table(_) | Tables(_) => json::read(text, origin).ok().map(|value| value.kind),
+            // The text of a single object is kept: the check can say where it comes from, and what is missing.
+            Tables(_) => {
+                json::read(text, origin).ok().map(|value| value.kind).filter(|kind| matches!(kind, ValueKind::Array(_)))
+            }
+            Named(..) | Self::Table(_) => json::read(text, origin).ok().map(|value| value.kind),
             Choice(_) | Text(_) | Credential(_) => None,
         };
         located(kind.unwrap_or_else(|| text.into()))
@@ -108,6 +112,9 @@ impl Kind {
             (Choice(words), ValueKind::String(text)) if words.contains(&text.as_str()) => Ok(()),
             (Text(good) | Credential(good), ValueKind::String(text)) => rule(good, text),
             (Credential(good), ValueKind::I64(number)) => rule(good, &number.to_string()),
+            (Tables(_), ValueKind::String(text)) if text.trim_start().starts_with('{') => {
+                Err("must be a list, of one object too: put it in [ and ]".to_owned())
+            }
             (Tables(_), ValueKind::String(_)) => {
                 Err(format!("must be written as [[{path}]], or in a variable as JSON: a list of objects"))
             }

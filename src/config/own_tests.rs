@@ -130,6 +130,11 @@ fn unknown_names_are_mistakes() {
         "webhooks.endpoints is *** (environment variable FANFARE__WEBHOOKS__ENDPOINTS): must be written as \
          [[webhooks.endpoints]], or in a variable as JSON: a list of objects",
     );
+    refused(
+        &[("FANFARE__WEBHOOKS__ENDPOINTS", r#"{"url": "https://a.test"}"#)],
+        "webhooks.endpoints is *** (environment variable FANFARE__WEBHOOKS__ENDPOINTS): must be a list, of one object too: \
+         put it in [ and ]",
+    );
     // Kubernetes names services so.
     load(&[("FANFARE_SERVICE_HOST", "10.0.0.1"), ("FANFARE_PORT", "tcp://10.0.0.1:80")]);
 }

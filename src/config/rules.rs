@@ -115,10 +115,17 @@ pub(super) fn cluster_key(text: &str) -> Result<(), &'static str> {
 
 /// Where a Redis server is; whether it is well formed beyond that is for the client to say.
 pub(super) fn redis_url(text: &str) -> Result<(), &'static str> {
-    if ["redis://", "rediss://", "tcp://", "tls://", "unix://"].iter().any(|scheme| text.starts_with(scheme)) {
-        return Ok(());
+    let (scheme, rest) = text.split_once("://").unwrap_or_default();
+    if !["redis", "rediss", "tcp", "tls", "unix"].contains(&scheme) {
+        return Err("must be a URL such as redis://user:password@host:6379/0, or rediss:// for TLS");
     }
-    Err("must be a URL such as redis://user:password@host:6379/0, or rediss:// for TLS")
+    let place = rest.split(['?', '#']).next().unwrap_or_default();
+    let authority = place.rsplit('@').next().unwrap_or_default().split('/').next().unwrap_or_default();
+    let port = authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
+    if scheme != "unix" && port.is_some_and(|port| !port.is_empty() && port.parse::<u16>().is_err()) {
+        return Err("must have a port from 1 to 65535, and in user and password %XX for what is no letter or digit");
+    }
+    Ok(())
 }
 
 /// Where webhooks go to.

@@ -57,7 +57,9 @@ pub(super) fn redis(lookup: &Lookup<'_>, layer: &mut Layer) {
 
 /// The URL of host and port, as Laravel takes them apart: the host may come with a scheme.
 fn located(host: Option<Text>, port: Option<Text>) -> Option<Text> {
-    let origin = host.as_ref().or(port.as_ref())?.1.clone();
+    // What a mistake is told of.
+    let is_number = port.as_ref().is_none_or(|(port, _)| port.parse::<u16>().is_ok());
+    let origin = host.as_ref().filter(|_| is_number).or(port.as_ref())?.1.clone();
     let host = host.map_or_else(|| "127.0.0.1".to_owned(), |(host, _)| host);
     if host.starts_with('/') {
         return Some((format!("unix://{host}"), origin));

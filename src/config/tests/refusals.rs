@@ -86,6 +86,24 @@ fn variables() {
     );
 }
 
+/// The variable that is wrong is the one that is named.
+#[test]
+fn places_of_redis() {
+    let port = "must have a port from 1 to 65535, and in user and password %XX for what is no letter or digit";
+    let check = |variables: &[(&str, &str)], expect: &str| {
+        let variables = [&[("REVERB_SCALING_ENABLED", "true")], variables].concat();
+        assert_eq!(load_error(Folder::new().sources(), &variables), format!("{expect}: {port}"), "{variables:?}");
+    };
+    check(
+        &[("REDIS_PORT", "99999999"), ("REDIS_HOST", "a.test")],
+        r#"redis.urls[0] is "redis://a.test:99999999" (environment variable REDIS_PORT)"#,
+    );
+    check(
+        &[("REDIS_URL", "rediss://me:hunter2@[::1]:x/0")],
+        r#"redis.urls[0] is "rediss://***@[::1]:x/0" (environment variable REDIS_URL)"#,
+    );
+}
+
 /// As Windows writes files.
 #[test]
 fn marks_of_encodings() {
