@@ -177,11 +177,48 @@ fn the_limits_of_soketi() {
     assert_eq!(limits("SOKETI_PRESENCE_MAX_MEMBER_SIZE", "2").max_user_info_bytes, 2048);
     let wrong = |name, text| report(&[SOKETI, &[(name, text)]]).config.unwrap_err().to_string();
     assert_eq!(
-        wrong("SOKETI_HTTP_MAX_REQUEST_SIZE", "100"),
-        "app.limits.max_request_bytes is 104857600 (environment variable SOKETI_HTTP_MAX_REQUEST_SIZE): must be a whole \
+        wrong("SOKETI_HTTP_MAX_REQUEST_SIZE", "-1"),
+        "app.limits.max_request_bytes is -1048576 (environment variable SOKETI_HTTP_MAX_REQUEST_SIZE): must be a whole \
          number from 100 to 67108864"
     );
     assert!(wrong("SOKETI_EVENT_MAX_SIZE_IN_KB", "much").starts_with("app.limits.max_event_data_bytes is \"much\""));
+}
+
+/// What soketi's documentation has people write keeps no server from starting.
+#[test]
+fn the_defaults_of_soketi() {
+    assert_eq!(limits("SOKETI_HTTP_MAX_REQUEST_SIZE", "100").max_request_bytes, 64 * 1024 * 1024);
+    let expect =
+        "environment variable SOKETI_HTTP_MAX_REQUEST_SIZE is 100 MB, more than this server takes: 64 MB count";
+    assert_eq!(warning("SOKETI_HTTP_MAX_REQUEST_SIZE", "100").as_deref(), Some(expect));
+    assert_eq!(warning("SOKETI_HTTP_MAX_REQUEST_SIZE", "64"), None);
+    let kilobytes =
+        "environment variable SOKETI_PRESENCE_MAX_MEMBER_SIZE is 2000 KB, more than this server takes: 1024 KB count";
+    assert!(report(&[SOKETI, &[("SOKETI_PRESENCE_MAX_MEMBER_SIZE", "2000")]]).warnings.contains(&kilobytes.to_owned()));
+    for (name, text) in [
+        ("SOKETI_CHANNEL_CACHE_TTL", "3600"),
+        ("SOKETI_CHANNEL_LIMITS_MAX_NAME_LENGTH", "200"),
+        ("SOKETI_DEFAULT_APP_MAX_BACKEND_EVENTS_PER_SEC", "-1"),
+        ("SOKETI_DEFAULT_APP_MAX_CLIENT_EVENTS_PER_SEC", "-1"),
+        ("SOKETI_DEFAULT_APP_MAX_CONNS", "-1"),
+        ("SOKETI_DEFAULT_APP_MAX_READ_REQ_PER_SEC", "-1"),
+        ("SOKETI_DEFAULT_APP_WEBHOOKS", "[]"),
+        ("SOKETI_EVENT_MAX_BATCH_SIZE", "10"),
+        ("SOKETI_EVENT_MAX_CHANNELS_AT_ONCE", "100"),
+        ("SOKETI_EVENT_MAX_NAME_LENGTH", "200"),
+        ("SOKETI_EVENT_MAX_SIZE_IN_KB", "100"),
+        ("SOKETI_HOST", "0.0.0.0"),
+        ("SOKETI_PATH_PREFIX", "/"),
+        ("SOKETI_PORT", "6001"),
+        ("SOKETI_PRESENCE_MAX_MEMBER_SIZE", "2"),
+        ("SOKETI_PRESENCE_MAX_MEMBERS", "100"),
+        ("SOKETI_SHUTDOWN_GRACE_PERIOD", "3000"),
+        ("SOKETI_USER_AUTHENTICATION_TIMEOUT", "30000"),
+    ] {
+        assert!(report(&[SOKETI, &[(name, text)]]).config.is_ok(), "{name}={text}");
+    }
+    let none = [("SOKETI_ADAPTER_DRIVER", "redis"), ("SOKETI_DB_REDIS_SENTINELS", "[]")];
+    assert_eq!(load(&[SOKETI, &none]).redis.sentinel_master, None);
 }
 
 #[test]

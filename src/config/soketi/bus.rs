@@ -94,7 +94,7 @@ pub(super) fn set(lookup: &Lookup<'_>, layer: &mut Layer, notes: &mut Notes) {
 
 /// Sentinels, or the nodes of a cluster, in place of one server.
 fn several(lookup: &Lookup<'_>, layer: &mut Layer) {
-    if let Some(sentinels) = given(lookup, "SOKETI_DB_REDIS_SENTINELS") {
+    if let Some(sentinels) = given(lookup, "SOKETI_DB_REDIS_SENTINELS").filter(|(text, _)| text != "[]") {
         let name = given(lookup, "SOKETI_DB_REDIS_INSTANCE_NAME");
         let (name, origin) = name.unwrap_or_else(|| ("mymaster".to_owned(), sentinels.1.clone()));
         set_text(layer, "redis.sentinel_master", &name, &origin);

@@ -5,10 +5,11 @@
 mod bus;
 mod hooks;
 
-use crate::config::kind;
+use crate::config::kind::{self, Kind};
 use crate::config::lookup::{Credentials, Lookup, given, set};
 use crate::config::merge::Layer;
 use crate::config::notes::Notes;
+use crate::config::schema::GIVEN;
 use As::{ClientEvents, Credential, Millis, Plain, Times, Unlimited};
 
 /// How a variable's text is understood; empty is unset.
@@ -18,8 +19,8 @@ enum As {
     Plain,
     /// Id, key or secret.
     Credential,
-    /// A size in units of so many bytes.
-    Times(f64),
+    /// A size in units of so many bytes, and their name.
+    Times(f64, &'static str),
     /// Milliseconds, as whole seconds.
     Millis,
     /// A number of which less than 0 means no limit; here that is this one.
@@ -28,8 +29,8 @@ enum As {
     ClientEvents,
 }
 
-const KB: As = Times(1024.0);
-const MB: As = Times(1024.0 * 1024.0);
+const KB: As = Times(1024.0, "KB");
+const MB: As = Times(1024.0 * 1024.0, "MB");
 
 /// Variable, setting, reading.
 const VARIABLES: &[(&str, &str, As)] = &[
@@ -119,7 +120,15 @@ pub(super) fn layer(lookup: &Lookup<'_>, credentials: Credentials, notes: &mut N
         if name.starts_with("SOKETI_METRICS_") && !has_metrics {
             continue;
         }
-        set(&mut layer, key, &reading.text(text), &origin);
+        let text = match reading.most(key, &text) {
+            Some((most, size, unit)) => {
+                let less = format!("{origin} is {text} {unit}, more than this server takes: {size} {unit} count");
+                notes.warn(less);
+                most
+            }
+            None => reading.text(text),
+        };
+        set(&mut layer, key, &text, &origin);
     }
     hooks::set(lookup, &mut layer);
     bus::set(lookup, &mut layer, notes);
@@ -146,12 +155,20 @@ fn metrics(lookup: &Lookup<'_>, layer: &mut Layer, notes: &mut Notes) -> bool {
 }
 
 impl As {
+    /// The most that the setting `key` may be, in its own unit and in that of the variable, if `text` is more than that.
+    /// soketi's own defaults are, so such a size keeps no server from starting.
+    fn most(self, key: &str, text: &str) -> Option<(String, f64, &'static str)> {
+        let (Times(bytes, unit), Some(Kind::Number(_, most))) = (self, GIVEN.of(key)) else { return None };
+        let size = text.parse::<f64>().ok().filter(|size| size.is_finite())?;
+        (size * bytes > most as f64).then(|| (most.to_string(), most as f64 / bytes, unit))
+    }
+
     /// The same in the words and units of our settings. What cannot be understood stays as it is, to be refused.
     fn text(self, text: String) -> String {
         let number = || text.parse::<f64>().ok().filter(|number| number.is_finite());
         let other = match self {
             Plain | Credential => None,
-            Times(bytes) => number().map(|number| (number * bytes).floor().to_string()),
+            Times(bytes, _) => number().map(|number| (number * bytes).floor().to_string()),
             Millis => number().map(|number| (number / 1000.0).ceil().to_string()),
             Unlimited(most) => number().filter(|number| *number < 0.0).map(|_| most.to_owned()),
             ClientEvents => kind::switch(&text).map(|on| if on { "members" } else { "none" }.to_owned()),
