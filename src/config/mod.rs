@@ -22,6 +22,7 @@ mod nats;
 mod nearest;
 mod notes;
 mod own;
+mod pages;
 mod pusher;
 mod read;
 mod redis;

@@ -7,7 +7,7 @@ use super::error::origin;
 use super::merge::Layer;
 use super::notes::Notes;
 use super::written::Listed;
-use super::{Cluster, Nats, Redis, json};
+use super::{Cluster, Nats, Redis, json, pages};
 use config::{Value, ValueKind};
 
 /// Two limits of which the first should not be less than the second, and what follows if it is.
@@ -25,6 +25,7 @@ const AT_ONCE: [&str; 2] = ["max_channels_per_publish", "max_batch_events"];
 pub(super) fn find(settings: &Layer, apps: &[Listed], notes: &mut Notes) {
     for app in apps {
         contradictions(app, notes);
+        origins(app, notes);
     }
     let enabled = |app: &Listed| app.table.get("enabled").is_none_or(|on| on.kind != ValueKind::Boolean(false));
     if !apps.is_empty() && !apps.iter().any(enabled) {
@@ -61,6 +62,25 @@ fn contradictions(app: &Listed, notes: &mut Notes) {
             let [first, second] = keys.each_ref().map(|key| origin_of(&app.table, key));
             let name = app.name(&keys[0]);
             notes.warn(format!("{name} is {low} ({first}), less than {more}, {high} ({second}): {then}"));
+        }
+    }
+}
+
+/// Origins that no page has: those who connect from there are refused all the same.
+fn origins(app: &Listed, notes: &mut Notes) {
+    let Some(ValueKind::Array(list)) = app.table.get("allowed_origins").map(|list| &list.kind) else { return };
+    let text = |value: &Value| value.clone().into_string().unwrap_or_default();
+    if list.iter().any(|value| text(value).trim() == "*") {
+        return;
+    }
+    for (at, value) in list.iter().enumerate() {
+        if let Some(instead) = pages::instead(&text(value)) {
+            let name = app.name("allowed_origins");
+            notes.warn(format!(
+                "{name}[{at}] is {:?} ({}): no page has such an origin; write {instead}",
+                text(value),
+                origin(value)
+            ));
         }
     }
 }

@@ -102,6 +102,20 @@ fn mistakes_are_told_to_programs_too() {
 }
 
 #[test]
+fn origins_that_no_page_has_are_a_warning() {
+    let folder = Folder::new(&format!("{APP}REVERB_ALLOWED_ORIGINS=a.test,https://a.test/app,b.test:8080\n"));
+    let (report, code) = checked(&folder, &[]);
+    let of = |at, written, instead| {
+        format!(
+            "app.allowed_origins[{at}] is \"{written}\" (REVERB_ALLOWED_ORIGINS in DIR/.env line 4): no page has such an \
+             origin; write {instead}"
+        )
+    };
+    let expect = [of(1, "https://a.test/app", "https://a.test"), of(2, "b.test:8080", "b.test")];
+    assert_eq!((&report["warnings"], code), (&json!(expect), Some(0)));
+}
+
+#[test]
 fn what_contradicts_itself_is_a_warning() {
     let warnings = |toml: &str| {
         let folder = Folder::new(APP);
