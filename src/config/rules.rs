@@ -97,6 +97,14 @@ pub(super) fn some(text: &str) -> Result<(), &'static str> {
     if text.is_empty() { Err("must not be empty; remove it if there is none") } else { Ok(()) }
 }
 
+/// Where a Unix socket is. The system takes 108 bytes, the last of which ends the path.
+pub(super) fn socket(text: &str) -> Result<(), &'static str> {
+    if text.is_empty() || text.len() > 107 || text.contains('\0') {
+        return Err("must be a path of 1 to 107 bytes, as the system takes no longer one for a socket");
+    }
+    Ok(())
+}
+
 /// What topics and keys begin with.
 pub(super) fn prefix(text: &str) -> Result<(), &'static str> {
     if text.is_empty() || text.len() > 64 || text.chars().any(char::is_control) {
@@ -234,6 +242,7 @@ mod tests {
         check(id, &["123456", "app-id", "a:b", "ünï"], &["", "a b", "a/b", "a?b", "a#b", "a\nb", "\u{7f}"]);
         check(key, &["aA0_-", &"k".repeat(64)], &["", "a:b", "a/b", " a"]);
         check(secret, &["a:b/c?#$\"'"], &["", "a b", "a\tb", "a\u{0}b"]);
+        check(socket, &["a", "/run/fanfare.sock", &"s".repeat(107)], &["", &"s".repeat(108), "a\0"]);
         check(origin, &["*", "*.a.test", "https://a.test", " a.test "], &["", " ", "a.test b.test"]);
     }
 

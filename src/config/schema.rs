@@ -48,7 +48,7 @@ pub(super) const ONE_APP: Kind = Kind::Table(APP);
 const SERVER: Keys = &[
     ("host", Text(rules::host)),
     ("port", Number(0, 65_535)),
-    ("unix_socket", Text(rules::some)),
+    ("unix_socket", Text(rules::socket)),
     ("reuse_port", Switch),
     ("proxy_protocol", Switch),
     ("trusted_proxies", Texts(rules::network)),

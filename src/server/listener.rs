@@ -147,14 +147,26 @@ impl Local {
             }
             _ => {}
         }
-        let fresh = path.with_extension(format!("{}.new", std::process::id()));
-        let listener = UnixListener::bind(&fresh)?;
+        let (listener, fresh) = beside(path)?;
         // Who may connect is for the folder to say, as with a port it is for a firewall.
         std::fs::set_permissions(&fresh, PermissionsExt::from_mode(0o666))?;
         let inode = std::fs::metadata(&fresh)?.ino();
         std::fs::rename(&fresh, path)?;
         Ok(Self { listener, path: path.to_owned(), inode })
     }
+}
+
+/// Listens in the folder of `path`, at a name that nothing has. It is no longer than that of `path`, as all of it must fit
+/// into what the system takes.
+fn beside(path: &Path) -> io::Result<(UnixListener, PathBuf)> {
+    for name in ('a'..='z').chain('0'..='9') {
+        let fresh = path.with_file_name(String::from(name));
+        match UnixListener::bind(&fresh) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+            bound => return Ok((bound?, fresh)),
+        }
+    }
+    Err(io::Error::new(ErrorKind::AlreadyExists, "its folder is full of files with names of one letter"))
 }
 
 impl Drop for Local {

@@ -82,6 +82,24 @@ async fn a_socket_that_was_left_behind_is_replaced_and_one_in_use_is_not() {
 }
 
 #[tokio::test]
+async fn a_socket_may_have_as_long_a_path_as_the_system_takes() {
+    let folder = Folder::new(&env(""));
+    let name = "d".repeat(98);
+    std::fs::create_dir(folder.path(&name)).unwrap();
+    std::os::unix::fs::symlink(&name, folder.path("short")).unwrap();
+    let server = logged(&folder, &["--unix-socket", &format!("{name}/fan.sock")]);
+    greeted(UnixStream::connect(folder.path("short/fan.sock")).await.unwrap(), "").await;
+    assert_eq!(std::fs::read_dir(folder.path(&name)).unwrap().count(), 1);
+    assert_eq!(clients(&folder, server).len(), 1);
+    for command in ["serve", "check"] {
+        let output = folder.output(&[command, "--unix-socket", &format!("{name}/fan.socks")]);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{error}");
+        assert!(error.contains("(--unix-socket): must be a path of 1 to 107 bytes"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn the_proxy_protocol_names_the_client() {
     let folder = Folder::new(&env(""));
     folder.write("fanfare.toml", "[server]\nproxy_protocol = true\nhandshake_timeout_secs = 1\n");
