@@ -19,6 +19,8 @@ const AT_LEAST: u32 = 100;
 const STEP: Duration = Duration::from_millis(20);
 /// How long newcomers who were on their way here may take to arrive, where another process takes over the port.
 const ON_THEIR_WAY: Duration = Duration::from_secs(1);
+/// How long webhooks may take to hear that another process may take over.
+const TELL_WITHIN: Duration = Duration::from_secs(1);
 /// How long clients that have been told to go, and requests under way, may take.
 const LAST: Duration = Duration::from_secs(9);
 
@@ -45,6 +47,11 @@ impl Drain {
         hasten: impl Future<Output = ()>,
     ) {
         node.readiness().begin_drain();
+        if self.shares_port
+            && let Some(webhooks) = node.webhooks()
+        {
+            let _ = timeout(TELL_WITHIN, webhooks.hold_endings()).await;
+        }
         let mut hasten = std::pin::pin!(hasten);
         let mut delay = self.delay;
         if self.shares_port {

@@ -152,7 +152,7 @@ impl Server {
                 (node, Some(cluster))
             }
         };
-        let (mut start, telling) = Start::new(cluster.is_some());
+        let (mut start, telling) = Start::new(cluster.is_some(), config.server.reuse_port);
         if node.apps().iter().any(|app| !app.webhooks.is_empty()) {
             let apps = telling::told(&node);
             start.start(&node, &config.webhooks, apps).map_err(Fatal::Settings)?;

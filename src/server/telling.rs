@@ -18,6 +18,8 @@ const LOOK: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(super) struct Start {
     is_clustered: bool,
+    /// Whether another process may still have the journal.
+    takes_over: bool,
     /// Where what was started goes; `None` once it is.
     started: Option<oneshot::Sender<Started>>,
     /// How it was started, without its endpoints.
@@ -45,11 +47,12 @@ pub(super) struct Telling {
 
 impl Start {
     /// Nothing is started yet.
-    pub(super) fn new(is_clustered: bool) -> (Self, Telling) {
+    pub(super) fn new(is_clustered: bool, takes_over: bool) -> (Self, Telling) {
         let (start, started) = oneshot::channel();
         let asked = Arc::<Notify>::default();
         let telling = Telling { started, asked: asked.clone(), tasks: JoinSet::new() };
-        (Self { is_clustered, started: Some(start), settings: config::Webhooks::default(), asked }, telling)
+        let settings = config::Webhooks::default();
+        (Self { is_clustered, takes_over, started: Some(start), settings, asked }, telling)
     }
 
     /// Starts webhooks, which begin with those of `apps`, unless they are started. Fails on settings that could never work.
@@ -63,7 +66,10 @@ impl Start {
         node.tell_by(webhooks);
         self.settings = without_endpoints(settings);
         // Nothing runs any more if the server stops.
-        let _ = self.started.take().map(|start| start.send(Started { actor: actor.into(), wishes }));
+        let _ = self
+            .started
+            .take()
+            .map(|start| start.send(Started { actor: actor.taking_over(self.takes_over).into(), wishes }));
         Ok(())
     }
 

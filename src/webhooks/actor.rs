@@ -50,6 +50,8 @@ pub struct Actor {
     senders: JoinSet<Key>,
     /// The endpoints that have one; it ends once it has noticed that its endpoint is gone.
     sending: HashSet<Key>,
+    /// Whether another process may have the journal until it has ended.
+    takes_over: bool,
     /// When what was complained of last.
     complained: HashMap<String, Instant>,
     /// Whether what is to be sent waits, as was logged last.
@@ -97,11 +99,17 @@ impl Actor {
             schedule: Schedule::new(&settings.retry_after_secs, settings.retry_for()),
             senders: JoinSet::new(),
             sending: HashSet::new(),
+            takes_over: false,
             complained: HashMap::new(),
             paused: None,
         };
         actor.send();
         actor
+    }
+
+    /// One that may take the place of a process that has yet to end.
+    pub fn taking_over(self, takes_over: bool) -> Self {
+        Self { takes_over, ..self }
     }
 
     /// Keeps the desk for as long as the node runs.
@@ -214,6 +222,7 @@ impl Actor {
             Input::Appended(done) => self.office.appended(done, now),
             Input::Read(entries) => self.office.read(entries, now),
             Input::View(view, most) => self.office.view(view, most, now),
+            Input::HoldEndings => self.office.hold_endings(!matches!(self.journal, Writing::Never)),
             Input::Stop => self.office.stop(!matches!(self.journal, Writing::Never), now),
             Input::Written(reply, is_last) => {
                 if is_last {
@@ -252,9 +261,12 @@ impl Actor {
             }
             Ok(Err(claim)) => {
                 self.journal = Writing::Waiting(Some(claim));
-                self.complain(
-                    "webhooks wait until another process lets go of webhooks.journal; each server needs its own",
-                );
+                let waits = "webhooks wait until another process lets go of webhooks.journal";
+                if !self.takes_over {
+                    self.complain(&format!("{waits}; each server needs its own"));
+                } else if self.is_news(waits) {
+                    tracing::info!("{waits}, as it does when it ends");
+                }
             }
             Err(error) => {
                 self.journal = Writing::Never;
@@ -361,14 +373,21 @@ impl Actor {
 
     /// Complains, but not all the time.
     fn complain(&mut self, what: &str) {
+        if self.is_news(what) {
+            tracing::error!("{what} (told once a minute)");
+        }
+    }
+
+    /// Whether nothing of the kind was said for a while.
+    fn is_news(&mut self, what: &str) -> bool {
         let now = super::now();
         // Complaints of one kind begin in the same way.
         let kind = what.chars().filter(|c| !c.is_ascii_digit()).take(30).collect();
-        let before = self.complained.get(&kind);
-        if before.is_none_or(|at| now - *at >= COMPLAIN_AGAIN) {
+        let is_news = self.complained.get(&kind).is_none_or(|at| now - *at >= COMPLAIN_AGAIN);
+        if is_news {
             self.complained.insert(kind, now);
-            tracing::error!("{what} (told once a minute)");
         }
+        is_news
     }
 }
 

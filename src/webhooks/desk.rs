@@ -109,6 +109,8 @@ pub(super) struct Desk {
     pub(super) leaving: BTreeSet<u64>,
     /// Whether this node may be one of them.
     acts: bool,
+    /// Whether it decides no endings any more.
+    holds: bool,
     later: BTreeMap<(Instant, u64), Key>,
     timers: u64,
     sweep: Option<Instant>,
@@ -128,6 +130,7 @@ impl Desk {
             ready: BTreeSet::new(),
             leaving: BTreeSet::new(),
             acts: false,
+            holds: false,
             later: BTreeMap::new(),
             timers: 0,
             sweep: None,
@@ -310,8 +313,14 @@ impl Desk {
         given_up.iter().for_each(|(app, channel)| self.look_at_channel(app, channel, now));
     }
 
+    /// Decides no endings from now on: who ends here may be at the next process, which knows what back ends know.
+    pub(super) fn hold(&mut self) {
+        self.holds = true;
+    }
+
     /// Tells at once of what ends and waits to be told: the next start will not know of it.
     pub(super) fn hurry(&mut self, now: Now) {
+        self.holds = false;
         self.rules.debounce = Duration::ZERO;
         self.look_at_all(now);
     }
@@ -334,11 +343,18 @@ impl Desk {
 
     /// Tells what is due about a channel, or sees to it that it is looked at again.
     pub(super) fn look(&mut self, app: &str, channel: &str, about: &About, now: Now) {
-        let (acts, debounce) = (self.acts, self.rules.debounce);
+        let (acts, holds, debounce) = (self.acts, self.holds, self.rules.debounce);
         let decides = acts && self.home(app, channel) == Some(self.me.0);
         let Some(standing) = self.standing_mut(app, channel) else { return };
         let Standing { occupied, members, count, miss } = standing;
+        let is_ending = match about {
+            About::Channel => !occupied.is(),
+            About::Member(user) => members.get(user).is_some_and(|fact| !fact.is()),
+            About::Count => count.is() < count.told(),
+            About::Miss => false,
+        };
         let due = match about {
+            _ if holds && is_ending => Due::Never,
             // Who found nothing is known only here.
             About::Miss if acts && miss.is_due() => Due::Now,
             About::Miss => Due::Never,

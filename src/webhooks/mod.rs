@@ -106,6 +106,8 @@ enum Input {
     Dead(String, oneshot::Sender<Vec<(String, Dead)>>),
     /// Somebody wants dead letters sent after all.
     Replay { app: String, endpoint: Option<String>, events: Option<Vec<EventId>>, reply: oneshot::Sender<usize> },
+    /// Another process may take over what ends here.
+    HoldEndings,
     /// Nothing more is decided.
     Stop,
     /// Everything is to be written, and nothing more to be sent if this is the last time.
@@ -269,6 +271,12 @@ impl Webhooks {
         events: Option<Vec<EventId>>,
     ) -> Result<usize, Silent> {
         self.ask(|reply| Input::Replay { app: app.to_owned(), endpoint, events, reply }).await
+    }
+
+    /// Decides no endings from now on, if the next process finds in the journal what back ends know: who ends here may have
+    /// gone there, and it tells of those who have not.
+    pub async fn hold_endings(&self) {
+        self.tell(Input::HoldEndings).await;
     }
 
     /// Decides nothing more, and sends what waits, for as long as that works and `within` allows. What is left waits in

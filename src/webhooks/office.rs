@@ -118,6 +118,13 @@ impl Office {
         [self.desk.next(), log].into_iter().flatten().min()
     }
 
+    /// Decides no endings from now on, if this node is alone and what back ends know `is_known` to the next process.
+    pub(super) fn hold_endings(&mut self, is_known: bool) {
+        if self.log.is_none() && is_known {
+            self.desk.hold();
+        }
+    }
+
     /// Decides nothing more. What has ended and waits to be told is told at once if nobody `knows` of it afterwards.
     pub(super) fn stop(&mut self, is_known: bool, now: Now) {
         self.stopped = true;

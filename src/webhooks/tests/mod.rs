@@ -114,6 +114,39 @@ fn user(id: &str) -> UserId {
 }
 
 #[test]
+fn what_ends_while_another_process_takes_over_is_for_it_to_tell() {
+    let mut world = World::acting();
+    for channel in ["presence-a", "presence-b"] {
+        world.change(channel, Change::Occupied);
+        world.change(channel, Change::MemberAdded(user("1")));
+    }
+    world.change("c", Change::Counted(2));
+    world.names();
+    world.desk.hold();
+    for channel in ["presence-a", "presence-b"] {
+        world.change(channel, Change::MemberRemoved(user("1")));
+        world.change(channel, Change::Vacated);
+    }
+    world.change("c", Change::Counted(1));
+    world.pass(60_000);
+    assert!(world.names().is_empty());
+    world.change("d", Change::Occupied);
+    assert_eq!(world.names(), ["channel_occupied"], "what begins is told");
+    // Where only one of them is back.
+    let mut next = World::new(2, RULES);
+    world.ops.into_iter().for_each(|op| next.desk.apply(op, next.now));
+    for channel in ["presence-a", "d"] {
+        next.change(channel, Change::Occupied);
+    }
+    next.change("presence-a", Change::MemberAdded(user("1")));
+    next.change("c", Change::Counted(2));
+    next.act();
+    next.names();
+    next.pass(DEBOUNCE.as_millis() as u64);
+    assert_eq!(next.names(), ["member_removed", "channel_vacated"]);
+}
+
+#[test]
 fn a_page_change_says_nothing() {
     let mut world = World::acting();
     world.change("presence-a", Change::Occupied);

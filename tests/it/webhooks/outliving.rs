@@ -106,6 +106,33 @@ async fn a_journal_is_taken_over_once_its_server_has_ended() {
     assert_eq!(events(&receiver.requests()), [&before[..], &[occupied("b")], &ends].concat());
 }
 
+#[tokio::test]
+async fn what_ends_while_another_process_takes_over_is_not_told_by_the_one_that_stops() {
+    let (folder, receiver) = (Folder::new("handed-over"), Receiver::start());
+    let mut first = TestServer::telling(&[receiver.endpoint(&CHANNELS)], |config| {
+        config.webhooks.journal = folder.0.join("journal");
+        config.server.reuse_port = true;
+        // Longer than endings wait.
+        config.server.drain_delay_secs = 1;
+    });
+    let mut client = first.connect().await;
+    client.subscribe("a").await;
+    client.subscribe("b").await;
+    receiver.reaches(2).await;
+    first.begin_stop().await;
+    client.unsubscribe("a").await;
+    client.unsubscribe("b").await;
+    assert_eq!(client.closed_in_the_end().await, 4200);
+    drop((client, first));
+    let before = [occupied("a"), occupied("b")];
+    assert_eq!(events(&receiver.requests()), before);
+    let second = folder.telling(&receiver);
+    let mut client = second.connect().await;
+    client.subscribe("b").await;
+    receiver.hears(&vacated("a")).await;
+    assert_eq!(events(&receiver.requests()), [&before[..], &[vacated("a")]].concat());
+}
+
 /// An endpoint is known by its URL.
 #[tokio::test]
 async fn dead_letters_of_an_endpoint_that_is_gone_stay_until_it_is_back() {
