@@ -79,8 +79,9 @@
 //! are told. It is of this node alone, save who comes and goes in channels, which every node finds by itself.
 //!
 //! **Stop.** After a delay newcomers are refused, outboxes are closed with 4200 a slice at a time over a window, tasks write
-//! what waits and their close frame, and the process ends when the last is gone, or 9 s after the window. Where it shares
-//! its port, has a journal and no cluster, it leaves it to the next process to tell back ends of what ends.
+//! what waits and their close frame, and the process ends when the last is gone, or 9 s after the window. Where other
+//! processes listen on the port it sends newcomers to them, accepts who was on the way, and leaves the port to them. Where
+//! it shares its port, has a journal and no cluster, it leaves it to the next process to tell back ends of what ends.
 //!
 //! **Several nodes.** Each node notes what changes on it (connections of a channel, members, users) under the lock it
 //! changes under, and its [`cluster`] task tells the others, numbered, over the bus; who has missed something asks for

@@ -10,6 +10,7 @@ use crate::protocol::CloseCode;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
 
@@ -17,8 +18,6 @@ use tokio_util::task::TaskTracker;
 const AT_LEAST: u32 = 100;
 /// Between two steps of closing.
 const STEP: Duration = Duration::from_millis(20);
-/// How long newcomers who were on their way here may take to arrive, where another process takes over the port.
-const ON_THEIR_WAY: Duration = Duration::from_secs(1);
 /// How long webhooks may take to hear that another process may take over.
 const TELL_WITHIN: Duration = Duration::from_secs(1);
 /// How long clients that have been told to go, and requests under way, may take.
@@ -53,18 +52,17 @@ impl Drain {
             let _ = timeout(TELL_WITHIN, webhooks.hold_endings()).await;
         }
         let mut hasten = std::pin::pin!(hasten);
-        let mut delay = self.delay;
-        if self.shares_port {
-            listener.give_way();
-            delay = delay.max(ON_THEIR_WAY);
-        }
+        let (tell, mut giving) = watch::channel(listener.has_successor());
+        let mut doors = Box::pin(doors(http, listener, tell));
+        let delayed = async {
+            sleep(self.delay).await;
+            let _ = giving.wait_for(|giving| !giving).await;
+        };
         let hastened = tokio::select! {
-            () = sleep(delay) => false,
-            () = http.accept(&listener) => false,
+            () = delayed => false,
+            () = &mut doors => false,
             () = &mut hasten => true,
         };
-        // Who still comes for a WebSocket is sent away.
-        sockets.close();
         let end = async {
             let window = if hastened { Duration::ZERO } else { self.window };
             tokio::select! {
@@ -77,9 +75,10 @@ impl Drain {
         };
         let deadline = tokio::select! {
             deadline = end => deadline,
-            () = http.accept(&listener) => Instant::now(),
+            () = &mut doors => Instant::now(),
+            () = refuse(sockets, giving) => Instant::now(),
         };
-        drop(listener);
+        drop(doors);
         http.tasks.close();
         http.stop.cancel();
         // Their answers have no end of their own.
@@ -91,6 +90,31 @@ impl Drain {
         let left = http.tasks.len() + sockets.len();
         if left > 0 {
             tracing::warn!(connections = left, "stopped with connections open");
+        }
+    }
+}
+
+/// Serves whoever connects, for ever. Once other processes listen on the port it is left to them, and `giving` tells
+/// whether newcomers who were on their way here still arrive.
+async fn doors(http: &Http, mut listener: Listener, giving: watch::Sender<bool>) {
+    tokio::select! {
+        () = http.accept(&listener) => {}
+        () = listener.given_way(|is| _ = giving.send_if_modified(|was| std::mem::replace(was, is) != is)) => {}
+    }
+    listener.close_port().into_iter().for_each(|raw| http.take(raw));
+    giving.send_replace(false);
+    http.accept(&listener).await;
+}
+
+/// Sends away who still comes for a WebSocket, unless there is another process by now that would have taken them.
+async fn refuse(sockets: &TaskTracker, mut giving: watch::Receiver<bool>) {
+    loop {
+        match *giving.borrow_and_update() {
+            true => sockets.reopen(),
+            false => sockets.close(),
+        };
+        if giving.changed().await.is_err() {
+            return;
         }
     }
 }

@@ -44,9 +44,7 @@ impl Http {
         let mut told: Option<Instant> = None;
         loop {
             match listener.accept().await {
-                Ok(raw) => {
-                    self.tasks.spawn(self.clone().serve(raw));
-                }
+                Ok(raw) => self.take(raw),
                 Err(error) => {
                     // Out of file descriptors or memory: the connections that exist go on, and some of them end.
                     if told.is_none_or(|told| told.elapsed() >= COMPLAIN_AGAIN) {
@@ -57,6 +55,11 @@ impl Http {
                 }
             }
         }
+    }
+
+    /// Serves a connection.
+    pub(super) fn take(&self, raw: Raw) {
+        self.tasks.spawn(self.clone().serve(raw));
     }
 
     async fn serve(self, raw: Raw) {

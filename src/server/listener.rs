@@ -6,6 +6,7 @@ use super::Fatal;
 #[cfg(target_os = "linux")]
 use super::shared_port::SharedPort;
 use crate::config;
+use std::future::pending;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -25,7 +26,8 @@ pub(super) enum Raw {
 /// What is listened on. It stops with its drop.
 #[derive(Debug)]
 pub(super) struct Listener {
-    tcp: TcpListener,
+    /// `None` once it was left to other processes.
+    tcp: Option<TcpListener>,
     unix: Option<Local>,
     /// Where other processes may listen on the port too.
     #[cfg(target_os = "linux")]
@@ -44,16 +46,14 @@ impl Listener {
     /// Takes the configured port and socket.
     pub(super) async fn bind(settings: &config::Server) -> Result<Self, Fatal> {
         let config::Server { host, port, reuse_port, unix_socket, .. } = settings;
-        #[cfg(target_os = "linux")]
-        let shared = reuse_port.then(|| SharedPort::look(*port));
         let tcp = tcp(host, *port, *reuse_port).await.map_err(|error| unbound(host, *port, error))?;
         #[cfg(target_os = "linux")]
-        shared.iter().for_each(|shared| shared.share(&tcp));
+        let shared = reuse_port.then(|| SharedPort::share(&tcp));
         let local = |path: &PathBuf| {
             Local::bind(path, *reuse_port).map_err(|error| Fatal::Socket { path: path.clone(), error })
         };
         Ok(Self {
-            tcp,
+            tcp: Some(tcp),
             unix: unix_socket.as_ref().map(local).transpose()?,
             #[cfg(target_os = "linux")]
             shared,
@@ -63,7 +63,7 @@ impl Listener {
     /// A port that somebody else has taken.
     pub(super) fn plain(tcp: TcpListener) -> Self {
         Self {
-            tcp,
+            tcp: Some(tcp),
             unix: None,
             #[cfg(target_os = "linux")]
             shared: None,
@@ -72,16 +72,19 @@ impl Listener {
 
     /// The address of the port.
     pub(super) fn address(&self) -> io::Result<SocketAddr> {
-        self.tcp.local_addr()
+        self.tcp.as_ref().ok_or(ErrorKind::NotConnected)?.local_addr()
     }
 
     /// The next connection.
     pub(super) async fn accept(&self) -> io::Result<Raw> {
         let tcp = async {
-            let (stream, peer) = self.tcp.accept().await?;
-            // The server writes whole batches, so waiting to fill packets would only delay them.
-            stream.set_nodelay(true)?;
-            Ok(Raw::Tcp(stream, peer.ip().to_canonical()))
+            let Some(tcp) = &self.tcp else { return pending().await };
+            loop {
+                let (stream, peer) = tcp.accept().await?;
+                if !self.is_visit(peer) {
+                    return raw(stream, peer);
+                }
+            }
         };
         let Some(local) = &self.unix else { return tcp.await };
         tokio::select! {
@@ -90,11 +93,60 @@ impl Listener {
         }
     }
 
-    /// Sends newcomers to the other process that listens on the port, if there is one.
-    pub(super) fn give_way(&self) {
+    /// Closes the port. What has come there and was not accepted is returned.
+    pub(super) fn close_port(&mut self) -> Vec<Raw> {
         #[cfg(target_os = "linux")]
-        self.shared.iter().for_each(|shared| shared.give_way(&self.tcp));
+        let left = self.tcp.as_ref().map_or_else(Vec::new, |tcp| super::shared_port::waiting(tcp).unwrap_or_default());
+        #[cfg(not(target_os = "linux"))]
+        let left: Vec<TcpStream> = Vec::new();
+        self.tcp = None;
+        #[cfg(target_os = "linux")]
+        drop(self.shared.take());
+        left.into_iter().filter_map(|stream| stream.peer_addr().and_then(|peer| raw(stream, peer)).ok()).collect()
     }
+}
+
+#[cfg(target_os = "linux")]
+impl Listener {
+    fn is_visit(&self, peer: SocketAddr) -> bool {
+        self.shared.as_ref().is_some_and(|shared| shared.is_visit(peer))
+    }
+
+    /// Whether other processes listen on the port.
+    pub(super) fn has_successor(&self) -> bool {
+        self.shared.is_some() && self.tcp.as_ref().is_some_and(SharedPort::has_others)
+    }
+
+    /// Sends newcomers to other processes once any listen on the port, and waits until nobody is on the way here any more;
+    /// `giving` hears whether it is at it. Connections are to be accepted meanwhile, and the port to be closed then.
+    pub(super) async fn given_way(&self, giving: impl Fn(bool)) {
+        match (&self.shared, &self.tcp) {
+            (Some(shared), Some(tcp)) => shared.given_way(tcp, giving).await,
+            _ => pending().await,
+        }
+    }
+}
+
+/// Elsewhere the system does not say who listens.
+#[cfg(not(target_os = "linux"))]
+impl Listener {
+    fn is_visit(&self, _: SocketAddr) -> bool {
+        false
+    }
+
+    pub(super) fn has_successor(&self) -> bool {
+        false
+    }
+
+    pub(super) async fn given_way(&self, _: impl Fn(bool)) {
+        pending().await
+    }
+}
+
+fn raw(stream: TcpStream, peer: SocketAddr) -> io::Result<Raw> {
+    // The server writes whole batches, so waiting to fill packets would only delay them.
+    stream.set_nodelay(true)?;
+    Ok(Raw::Tcp(stream, peer.ip().to_canonical()))
 }
 
 /// Takes the port; others may take it too if `reuse`.

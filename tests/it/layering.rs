@@ -110,6 +110,7 @@ const FENCES: &[(&str, &[&str])] = &[
             "api/idempotency.rs",
             "cli/logging.rs",
             "node/mod.rs",
+            "server/shared_port.rs",
             "server/tls.rs",
             "webhooks/queue.rs",
         ],

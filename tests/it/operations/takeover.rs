@@ -96,6 +96,49 @@ async fn no_connection_fails_while_processes_take_over_the_port_and_give_it_back
     stop(second).await;
 }
 
+/// How many sockets listen on the port.
+fn listeners(port: u16) -> usize {
+    let text = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    text.lines().filter(|line| line.contains(&format!(":{port:04X} 00000000:0000 0A "))).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_refused_by_processes_that_drain_while_others_start() {
+    let (folder, port, metrics) = (Folder::new(&env("")), free_port(), free_port());
+    let mut first = start(&folder, port, metrics);
+    let place: SocketAddr = first.address.parse().unwrap();
+    let mut kept = Http::connect(place).await;
+    assert_eq!(kept.request("GET", "/up", "").await.status, 200);
+    // It never hangs up, and so is waited for.
+    let deaf = connect(place.into()).await;
+    first.signal("-TERM");
+    let refused = async { while Http::connect(place).await.upgrade(&format!("/app/{KEY}")).await.status != 503 {} };
+    timeout(PATIENCE, refused).await.expect("newcomers are sent away");
+    let second = start(&folder, port, metrics);
+    eventually("the first leaves the port", || listeners(port) == 1).await;
+    let visitors = Visitors::start(place);
+    visitors.more().await;
+    let third = start(&folder, port, metrics);
+    visitors.more().await;
+    let ending = tokio::spawn(stop(second));
+    let fourth = start(&folder, port, metrics);
+    visitors.more().await;
+    assert_eq!(kept.request("GET", "/up", "").await.status, 200, "the first serves those it has");
+    ending.await.unwrap();
+    visitors.more().await;
+    // Two at once.
+    let ending = [third, fourth].map(|server| tokio::spawn(stop(server)));
+    let fifth = start(&folder, port, metrics);
+    for ending in ending {
+        ending.await.unwrap();
+    }
+    visitors.more().await;
+    visitors.end().await;
+    drop((kept, deaf));
+    assert_eq!(tokio::task::spawn_blocking(move || first.ended().0.code()).await.unwrap(), Some(0));
+    stop(fifth).await;
+}
+
 #[tokio::test]
 async fn without_a_successor_back_ends_are_served_until_the_last_connection_has_gone() {
     let folder = Folder::new(&env(""));
