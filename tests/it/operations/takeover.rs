@@ -105,17 +105,22 @@ fn listeners(port: u16) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_is_refused_by_processes_that_drain_while_others_start() {
     let (folder, port, metrics) = (Folder::new(&env("")), free_port(), free_port());
-    let mut first = start(&folder, port, metrics);
+    let args = ["serve", "--host", "127.0.0.1", "--port", &port.to_string(), "--reuse-port", "--drain-delay", "0"];
+    let mut first = Running::start(folder.fanfare(&args));
     let place: SocketAddr = first.address.parse().unwrap();
     let mut kept = Http::connect(place).await;
     assert_eq!(kept.request("GET", "/up", "").await.status, 200);
-    // It never hangs up, and so is waited for.
-    let deaf = connect(place.into()).await;
+    // A hundred of them are closed a second, and none hangs up.
+    let mut clients = Vec::new();
+    for _ in 0..500 {
+        clients.push(connect(place.into()).await);
+    }
     first.signal("-TERM");
     let refused = async { while Http::connect(place).await.upgrade(&format!("/app/{KEY}")).await.status != 503 {} };
     timeout(PATIENCE, refused).await.expect("newcomers are sent away");
     let second = start(&folder, port, metrics);
     eventually("the first leaves the port", || listeners(port) == 1).await;
+    assert_eq!(kept.request("GET", "/up", "").await.status, 200, "the first serves those it has");
     let visitors = Visitors::start(place);
     visitors.more().await;
     let third = start(&folder, port, metrics);
@@ -123,7 +128,6 @@ async fn nobody_is_refused_by_processes_that_drain_while_others_start() {
     let ending = tokio::spawn(stop(second));
     let fourth = start(&folder, port, metrics);
     visitors.more().await;
-    assert_eq!(kept.request("GET", "/up", "").await.status, 200, "the first serves those it has");
     ending.await.unwrap();
     visitors.more().await;
     // Two at once.
@@ -134,7 +138,7 @@ async fn nobody_is_refused_by_processes_that_drain_while_others_start() {
     }
     visitors.more().await;
     visitors.end().await;
-    drop((kept, deaf));
+    drop((kept, clients));
     assert_eq!(tokio::task::spawn_blocking(move || first.ended().0.code()).await.unwrap(), Some(0));
     stop(fifth).await;
 }
