@@ -3,8 +3,7 @@
 //! Must not know: what is said over them.
 
 use super::address::Address;
-use super::pinned;
-use super::trust::trust;
+use super::trust;
 use crate::config::{Server, Tls};
 use crate::server::counts;
 use rustls::ClientConfig;
@@ -70,22 +69,22 @@ impl Target {
     /// The server at `address`, whose certificate must stand in the PEM file `ca`, or be of an authority there; without
     /// a file, of one that browsers know. The error says how to mend it.
     pub(super) fn new(address: Address, ca: Option<&Path>) -> Result<Self, String> {
-        Ok(Self { address, tls: Arc::new(trust(ca)?), proxies: None })
+        Ok(Self { address, tls: Arc::new(trust::vouched(ca)?), proxies: None })
     }
 
     /// The server that is configured so, on this machine. If it speaks TLS it must show the certificate that it is
     /// configured with.
     pub(super) fn here(server: &Server, tls: &Tls) -> Result<Self, String> {
         let config = match &tls.cert_file {
-            None => trust(None)?,
-            Some(file) => pinned::only(file)?,
+            None => trust::vouched(None)?,
+            Some(file) => trust::only(file)?,
         };
         Ok(Self { address: local(server, tls), tls: Arc::new(config), proxies: proxies(server) })
     }
 
     /// The same, whatever certificate it shows: one that was renewed may not be read yet, or be of no use.
     pub(super) fn nearby(server: &Server, tls: &Tls) -> Result<Self, String> {
-        Ok(Self { address: local(server, tls), tls: Arc::new(pinned::anybody()?), proxies: proxies(server) })
+        Ok(Self { address: local(server, tls), tls: Arc::new(trust::anybody()?), proxies: proxies(server) })
     }
 
     /// Connects.
@@ -118,7 +117,7 @@ impl Target {
         let failed = |error| Unreachable::Tls(self.address.authority(), error);
         let name = ServerName::try_from(self.address.host.clone()).map_err(|error| failed(io::Error::other(error)))?;
         let connected = TlsConnector::from(self.tls.clone()).connect(name, self.plain().await?).await;
-        connected.map_err(|error| match pinned::is_other(&error) {
+        connected.map_err(|error| match trust::is_other(&error) {
             true => Unreachable::Stranger(self.address.authority()),
             false => failed(error),
         })

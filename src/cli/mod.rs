@@ -15,7 +15,6 @@ mod link;
 mod logging;
 mod nodes;
 mod options;
-mod pinned;
 mod place;
 mod print;
 mod pusher;

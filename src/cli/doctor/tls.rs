@@ -3,7 +3,7 @@
 //! Must not know: what is said over TLS.
 
 use super::super::link::{Target, Unreachable, connect_tls};
-use super::super::pinned;
+use super::super::trust;
 use super::Report;
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::ring;
@@ -107,7 +107,7 @@ fn is_self_signed(certificate: &CertificateDer<'static>) -> bool {
 
 /// The certificates that are sent, whoever has signed them; nothing else is done with the connection.
 async fn chain(target: &Target) -> Vec<CertificateDer<'static>> {
-    let Ok(config) = pinned::anybody() else { return Vec::new() };
+    let Ok(config) = trust::anybody() else { return Vec::new() };
     let looking = Target { tls: Arc::new(config), ..target.clone() };
     let Ok(stream) = connect_tls(&looking).await else { return Vec::new() };
     stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec()
