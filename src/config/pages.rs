@@ -23,7 +23,8 @@ pub(super) fn instead(pattern: &str) -> Option<String> {
     let counts =
         !scheme.is_empty() && !matches!((scheme.as_str(), port), (_, ":") | ("http://", ":80") | ("https://", ":443"));
     let right = format!("{scheme}{}{}", host.to_ascii_lowercase(), if counts { port } else { "" });
-    if host.is_empty() {
+    // Nor does a browser name a user, and what stands there may be a password.
+    if host.is_empty() || pattern.contains('@') {
         return Some("one such as app.example".to_owned());
     }
     if !right.is_ascii() {
@@ -78,6 +79,8 @@ mod tests {
             instead("münchen.de").as_deref(),
             Some("münchen.de with its name in punycode (xn--...), as browsers send it")
         );
-        assert_eq!(instead("/app").as_deref(), Some("one such as app.example"));
+        for pattern in ["/app", "https://me:hunter2@a.test"] {
+            assert_eq!(instead(pattern).as_deref(), Some("one such as app.example"));
+        }
     }
 }

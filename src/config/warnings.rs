@@ -3,7 +3,7 @@
 //! Must not know: where settings are written.
 
 use super::apps::{DEFAULT, number};
-use super::error::origin;
+use super::error::{masked, origin};
 use super::merge::Layer;
 use super::notes::Notes;
 use super::written::Listed;
@@ -78,7 +78,7 @@ fn origins(app: &Listed, notes: &mut Notes) {
             let name = app.name("allowed_origins");
             notes.warn(format!(
                 "{name}[{at}] is {:?} ({}): no page has such an origin; write {instead}",
-                text(value),
+                masked(&text(value)),
                 origin(value)
             ));
         }
